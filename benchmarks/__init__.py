@@ -1,0 +1,1 @@
+"""Measurements, side by side in one run: medians and ratios; on a shared machine an absolute time says little."""

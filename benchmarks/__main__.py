@@ -1,0 +1,28 @@
+"""`python -m benchmarks [NAME ...]`: run the named benchmarks, or the usual ones, then make docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+from benchmarks import table
+
+USUAL = ("throughput", "slots", "memory", "million", "storage", "reproduce", "tracking", "report", "statistics")
+# These take a quiet machine for long; none of their figures is in docs/benchmarks.md as long as they have not had it.
+BY_NAME_ALONE = ("fused", "peers", "pruning", "growth", "startup", "promote", "scale", "workers", "ddp")
+NAMES = (*USUAL, *BY_NAME_ALONE)
+
+
+def main() -> None:
+    """Run the benchmarks named on the command line, in order."""
+    names = sys.argv[1:] or USUAL
+    if unknown := sorted(set(names) - set(NAMES)):
+        raise SystemExit(f"unknown benchmark {', '.join(unknown)}; there are: {', '.join(NAMES)}")
+    for name in names:
+        print(f"== {name}", flush=True)
+        importlib.import_module(f"benchmarks.{name}").main()
+    table.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""What every benchmark needs: interleaved rounds, medians, and results that say where they come from."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+REPOSITORY = Path(__file__).parents[1]
+CHROMIUM = os.environ.get("IDEALFIT_CHROMIUM", "/usr/bin/chromium")
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+]
+
+
+def interleaved(variants: Mapping[str, Callable[[], float]], *, num_rounds: int) -> dict[str, list[float]]:
+    """Call every variant once a round, so that a machine that drifts drifts for all of them alike."""
+    measured: dict[str, list[float]] = {name: [] for name in variants}
+    for round_index in range(num_rounds):
+        for name, run in variants.items():
+            measured[name].append(run())
+            print(
+                f"  round {round_index + 1}/{num_rounds}  {name}: {measured[name][-1]:.4g}", file=sys.stderr, flush=True
+            )
+    return measured
+
+
+def median(values: list[float]) -> float:
+    """The median; of an empty list, NaN."""
+    return statistics.median(values) if values else float("nan")
+
+
+def completed(command: Sequence[str], directory: str | Path) -> str:
+    """Run `command` in `directory`, on the real data; its standard output.
+
+    Raises:
+        SystemExit: It failed, with the end of what it complained of.
+    """
+    environment = {**os.environ, "IDEALFIT_DATA": str(data_root())}
+    done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"the study ended with {done.returncode}:\n{done.stderr[-2000:]}")
+    return done.stdout
+
+
+@contextmanager
+def browser_page(*, width: int = 1500, height: int = 900) -> Iterator[Any]:
+    """A page of a fresh headless Chromium: that of IDEALFIT_CHROMIUM, else the system's."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
+        page = browser.new_page(viewport={"width": width, "height": height})
+        page.set_default_timeout(120_000)
+        yield page
+        browser.close()
+
+
+def machine() -> dict[str, Any]:
+    """Where a result was measured: hardware, versions, commit."""
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=REPOSITORY, check=False
+    ).stdout.strip()
+    packages = ("idealfit", "torch", "lightning", "optuna", "mlflow", "hydra-core")
+    return {
+        "cpus": len(os.sched_getaffinity(0)),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in packages},
+        "commit": commit,
+    }
+
+
+def store(name: str, figures: Mapping[str, Any]) -> Path:
+    """Write `results/NAME.json` with the machine beside the figures."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps({"benchmark": name, **machine(), "figures": dict(figures)}, indent=2) + "\n")
+    return path
+
+
+def data_root() -> Path:
+    """The folder with the real data sets: `IDEALFIT_DATA`, or `data` here.
+
+    Raises:
+        SystemExit: There is no MNIST in it.
+    """
+    for candidate in (os.environ.get("IDEALFIT_DATA"), REPOSITORY.parent / "shared" / "data", REPOSITORY / "data"):
+        if candidate and (Path(candidate) / "mnist" / "MNIST" / "raw").is_dir():
+            return Path(candidate).resolve()
+    raise SystemExit("no MNIST found: set IDEALFIT_DATA to a folder with mnist/MNIST/raw")

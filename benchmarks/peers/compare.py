@@ -1,0 +1,174 @@
+"""The same MNIST study with idealfit and with each peer: wall-clock, CPU, memory, best score, time to a given score.
+
+    python -m benchmarks peers
+    python -m benchmarks.peers --images 60000 --epochs 2 --only idealfit "optuna, lightning"
+
+Search space (learning rate, dropout, depth of a perceptron), seed, images, batches, epochs and number of trials are the
+same; a plain Hydra multirun cannot sample, so it gets as many points of a grid. Peers leave at their defaults whatever
+their documentation does not mention. Times are those of the whole command, start and report included. The score of a
+peer's trial is its last validation accuracy, as its example returns it; idealfit's is that of the best epoch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.common import REPOSITORY, data_root, interleaved, median, store
+from benchmarks.peers.venvs import python_of
+from benchmarks.peers.watched import Cost, watched
+
+SPACE = ["lr=tag(log, interval(0.0001, 0.1))", "dropout=interval(0, 0.6)", "depth=range(1, 5)"]
+
+
+def idealfit(engine: str) -> Callable[[argparse.Namespace], list[str]]:
+    """The command of a study with `engine`."""
+
+    def command(settings: argparse.Namespace) -> list[str]:
+        return [
+            *(sys.executable, "-m", "idealfit", "sweep", "lr_dropout_depth_mnist", f"engine={engine}"),
+            *(f"study.budget.trials={settings.trials}", f"trainer.max_epochs={settings.epochs}"),
+            *(f"data.limit={settings.images}", "data.batch_size=128", f"seed={settings.seed}"),
+            f"study.pruner={'hyperband' if settings.pruned else 'none'}",
+        ]
+
+    return command
+
+
+def optuna_lightning(settings: argparse.Namespace) -> list[str]:
+    """Optuna's example."""
+    return [python_of("current"), "-m", "benchmarks.peers.optuna_lightning"]
+
+
+def ray_lightning(settings: argparse.Namespace) -> list[str]:
+    """Ray Tune's page."""
+    return [python_of("current"), "-m", "benchmarks.peers.ray_lightning"]
+
+
+def hydra_sweeper(settings: argparse.Namespace) -> list[str]:
+    """The Optuna sweeper of Hydra."""
+    return [
+        *(python_of("sweeper"), "-m", "benchmarks.peers.hydra_app", "--multirun", "hydra/sweeper=optuna"),
+        *("hydra.sweeper.direction=maximize", f"hydra.sweeper.n_trials={settings.trials}"),
+        f"hydra.sweeper.sampler.seed={settings.seed}",
+        *SPACE,
+    ]
+
+
+def hydra_multirun(settings: argparse.Namespace) -> list[str]:
+    """A grid, with the logger and the checkpoints that Lightning takes by itself."""
+    num_rates = max(1, settings.trials // 4)
+    rates = ",".join(f"{10 ** (-4 + 3 * (index + 0.5) / num_rates):.6f}" for index in range(num_rates))
+    grid = [f"lr={rates}", "dropout=0.1,0.4", "depth=1,3"]
+    return [sys.executable, "-m", "benchmarks.peers.hydra_app", "--multirun", "default_logging=true", *grid]
+
+
+VARIANTS: dict[str, Callable[[argparse.Namespace], list[str]]] = {
+    "idealfit": idealfit("local"),
+    "idealfit, fused": idealfit("fused"),
+    "optuna, lightning": optuna_lightning,
+    "ray tune, lightning": ray_lightning,
+    "hydra-optuna-sweeper": hydra_sweeper,
+    "hydra multirun": hydra_multirun,
+}
+CANNOT_PRUNE = ("hydra-optuna-sweeper", "hydra multirun")
+
+
+def run(name: str, settings: argparse.Namespace) -> Cost:
+    """Run one variant in an empty directory."""
+    environment = {
+        **os.environ,
+        "IDEALFIT_DATA": str(data_root()),
+        "PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "src")]),
+        "PEER_DATA": str(data_root() / "mnist"),
+        "PEER_IMAGES": str(settings.images),
+        "PEER_TRIALS": str(settings.trials),
+        "PEER_EPOCHS": str(settings.epochs),
+        "PEER_SEED": str(settings.seed),
+        "PEER_PRUNED": "1" if settings.pruned else "",
+        "RAY_AIR_NEW_OUTPUT": "0",
+    }
+    command = VARIANTS[name](settings)
+    with tempfile.TemporaryDirectory(prefix="peer") as place:
+        cost = watched(command, Path(place), environment)
+        if name.startswith("idealfit"):
+            cost.scores = scores_of_records(Path(place), cost.started_at)
+    if len(cost.scores) > settings.trials:
+        raise SystemExit(f"{name} ended {len(cost.scores)} trials")
+    return cost
+
+
+def scores_of_records(place: Path, started_at: float) -> list[tuple[float, float]]:
+    """When each trial of idealfit ended, by its record, and its score."""
+    results = [(path.stat().st_mtime, json.loads(path.read_text())) for path in place.glob("runs/*/[0-9]*/result.json")]
+    return sorted((ended - started_at, result["value"]) for ended, result in results if result["value"] is not None)
+
+
+def time_to(target: float, cost: Cost) -> float | None:
+    """Seconds until a trial had ended with at least `target`."""
+    return next((seconds for seconds, score in cost.scores if score >= target), None)
+
+
+def summary(costs: dict[str, list[Cost]], num_trials: int) -> dict[str, Any]:
+    """By variant the medians over the rounds, and how many times as long as idealfit each took, round by round."""
+    target = min(max(score for _, score in cost.scores) for each in costs.values() for cost in each)
+    rows: dict[str, Any] = {"target_score": target}
+    for name, each in costs.items():
+        reached = [seconds for cost in each if (seconds := time_to(target, cost)) is not None]
+        rows[name] = {
+            "wall_s": median([cost.wall_s for cost in each]),
+            "cpu_s": median([cost.cpu_s for cost in each]),
+            "peak_mib": median([cost.peak_mib for cost in each]),
+            "best_score": median([max(score for _, score in cost.scores) for cost in each]),
+            "trials_per_minute": 60 * num_trials / median([cost.wall_s for cost in each]),
+            "seconds_to_target": median(reached),
+        }
+        if base := costs.get("idealfit"):
+            pairs = list(zip(each, base, strict=False))  # the last round may be on its way
+            rows[name]["times_idealfit_wall"] = median([cost.wall_s / own.wall_s for cost, own in pairs])
+            rows[name]["times_idealfit_cpu"] = median([cost.cpu_s / own.cpu_s for cost, own in pairs])
+    return rows
+
+
+def measure(settings: argparse.Namespace, keep: Callable[[dict[str, Any]], None]) -> None:
+    """All variants in turn; what is known is kept after each, for a round takes long."""
+    names = [name for name in settings.only if not (settings.pruned and name in CANNOT_PRUNE)]
+    costs: dict[str, list[Cost]] = {name: [] for name in names}
+
+    def timed(name: str) -> float:
+        costs[name].append(run(name, settings))
+        keep({"settings": kept, **summary({name: each for name, each in costs.items() if each}, settings.trials)})
+        return costs[name][-1].wall_s
+
+    kept = {key: value for key, value in vars(settings).items() if key not in ("only", "modes", "name")}
+    interleaved({name: lambda name=name: timed(name) for name in names}, num_rounds=settings.rounds)  # type: ignore[misc]
+
+
+def main(words: Sequence[str] = ()) -> None:
+    """Measure without and with pruning, print, store."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=12_000, help="of MNIST, a fifth of them for validation")
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--trials", type=int, default=12)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument("--modes", nargs="+", choices=("unpruned", "pruned"), default=["unpruned", "pruned"])
+    parser.add_argument("--name", default="peers", help="of the file in benchmarks/results")
+    settings = parser.parse_args(list(words))
+    figures: dict[str, Any] = {}
+
+    def keep(found: dict[str, Any]) -> None:
+        figures["pruned" if settings.pruned else "unpruned"] = found
+        store(settings.name, figures)
+
+    for mode in settings.modes:
+        settings.pruned = mode == "pruned"
+        measure(settings, keep)
+    print(json.dumps(figures, indent=2))

@@ -1,0 +1,1 @@
+"""`python -m docs.lectures`: the lectures' claims, each put to the test by a study of `sweeps/lectures/`."""

@@ -1,0 +1,319 @@
+"""The verbs for scripts and notebooks: `idealfit.train(...)`, `idealfit.sweep(...)`, `idealfit.load_study(...)`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from idealfit.record import Record, find_record
+from idealfit.spec import Objective, StudyError, TrialResult, TrialSpec, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from idealfit.config import Composer
+    from idealfit.promotion import PromoteOptions
+    from idealfit.report.html.exports import Format
+    from idealfit.reproduce.again import Reproduction
+    from idealfit.study.launch import Launch
+    from idealfit.study.outcome import Ending, TrialRow
+    from idealfit.study.plan import StudyPlan
+    from idealfit.study.promotion import Promotion
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One training run: what was asked and what came out.
+
+    Attributes:
+        record_dir: Where everything about it lies.
+        spec: The resolved config and the searched parameters.
+        result: State, score, summaries such as `best/val_accuracy` and `overfit/onset_epoch`.
+    """
+
+    record_dir: Path
+    spec: TrialSpec
+    result: TrialResult
+
+    @property
+    def label(self) -> str:
+        """`STUDY/NUMBER`."""
+        return self.spec.label
+
+    def curves(self) -> pd.DataFrame:
+        """One row an epoch (the index, from 0), one column a metric."""
+        import pandas as pd
+
+        rows = Record(self.record_dir).read_metrics()
+        frame = pd.DataFrame([row.metrics for row in rows], index=[row.epoch for row in rows])
+        return frame.rename_axis(index="epoch")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A study on disk, finished or not.
+
+    Attributes:
+        rows: One for each trial, best first.
+        ending: How the session that made this object ended: `done`, `interrupted` or `failed`; "" for a loaded study.
+        reason: Why, in words.
+    """
+
+    name: str
+    runs_dir: Path
+    objective: Objective
+    rows: list[TrialRow]
+    ending: Ending | Literal[""] = ""
+    reason: str = ""
+
+    @property
+    def best(self) -> TrialRow | None:
+        """The winner, of several metrics by the first; None where no trial has a score and keeps all constraints."""
+        from idealfit.study.outcome import winner
+
+        return winner(self.rows)
+
+    @property
+    def front(self) -> list[TrialRow]:
+        """Of several metrics (`study.objective.metrics`), the trials that none beats in all; of one, the winner."""
+        from idealfit.study.outcome import pareto_front
+
+        return pareto_front(self.rows, self.objective)
+
+    def run(self, number: int) -> Run:
+        """One trial.
+
+        Raises:
+            StudyError: There is no trial of that number.
+        """
+        return _run_of(find_record(self.runs_dir, f"{self.name}/{number}"))
+
+    def trials(self) -> pd.DataFrame:
+        """One row a trial, best first: state, value, `params.*`, summaries."""
+        from idealfit.report.frames import trials_frame
+
+        return trials_frame(self.rows)
+
+    def curves(self) -> pd.DataFrame:
+        """One row an epoch of each trial: `trial`, `epoch` and the metrics."""
+        from idealfit.report.frames import curves_frame
+
+        return curves_frame(self.runs_dir, self.name)
+
+    def report(self, output: str | Path | None = None, *, format: Format | None = None) -> Path:
+        """Write the study's report, while it runs or after.
+
+        Args:
+            output: The file; None: `report/report.FORMAT` in the study's folder.
+            format: `html`, `md`, `json`, `csv` or `parquet`; None: by the suffix of `output`, else `html`.
+
+        Returns:
+            The file.
+
+        Raises:
+            UserError: There is no trial to report on, or the file can't be written.
+        """
+        from idealfit.report.artifacts import report_path, write_report
+        from idealfit.report.html.exports import format_of
+
+        study_dir = self.runs_dir / self.name
+        format = format or (format_of(Path(output)) if output else "html")
+        return write_report(study_dir, Path(output) if output else report_path(study_dir, format), format)
+
+
+def train(*overrides: str, like: str | None = None, quiet: bool = False) -> Run:
+    """Train once, in this process, and record the run.
+
+    Args:
+        overrides: As on the command line: `"model=cnn"`, `"optimizer.lr=0.01"`.
+        like: A recorded run whose config to start from, as `reproduce` names it.
+        quiet: Print nothing; else a live table on a terminal, plain lines elsewhere.
+
+    Raises:
+        UserError: The input is wrong.
+    """
+    from idealfit.config import Composer
+    from idealfit.report.summary import run_summary
+    from idealfit.study.single import run_single
+
+    say = (lambda text: None) if quiet else print
+    config = None
+    if like is None:
+        composer = Composer("train", overrides)
+    else:
+        from idealfit.reproduce.verb import config_like
+
+        composer, config = config_like(like, overrides)
+    run = _run_of(run_single(composer, config=config, overrides=overrides, say=say))
+    say(run_summary(run.spec, run.result))
+    return run
+
+
+def sweep(name: str, *overrides: str, quiet: bool = False, force: bool = False) -> Study:
+    """Run a study; again on the same name, go on where it stopped.
+
+    Args:
+        name: A file of `sweeps/`.
+        overrides: A plain value fixes a key, Hydra's sweep grammar searches it: `"optimizer.lr=interval(1e-4,1e-1)"`.
+        quiet: Print nothing; else a live table on a terminal, plain lines elsewhere.
+        force: Where a study of this name asked another question, start a new one under the next free name.
+
+    Raises:
+        UserError: The input is wrong; nothing was trained.
+    """
+    from idealfit.study.launch import Launch
+
+    return _launch(Launch(config_name=name, overrides=list(overrides)), quiet=quiet, force=force)
+
+
+def promote(
+    study: str,
+    *overrides: str,
+    top: int = 3,
+    seeds: int = 5,
+    refit: bool = False,
+    test: bool = True,
+    again: bool = False,
+    runs_dir: str | Path = "runs",
+    quiet: bool = False,
+) -> Promotion | None:
+    """Train the best trials of a study and its default config again on fresh seeds, judge, and test the chosen one.
+
+    Returns scores, verdict and looks; None where it was stopped: the same call goes on with it. Nothing to promote, or
+    a test set that was looked at, is a `UserError` before anything trains.
+
+    Args:
+        study: Its name.
+        overrides: Where and with whose trust to run: `"engine.slots=4"`, `"trusted_packages=[mynets]"`.
+        top: How many of the best trials to train again.
+        seeds: Fresh seeds of each, at least 2.
+        refit: Train the chosen one on training and validation images before the test.
+        test: Look at the test set.
+        again: Look at it though it was looked at before; the look is counted.
+        runs_dir: Where the records lie.
+        quiet: Print nothing.
+    """
+    from idealfit.promotion import PromoteOptions
+    from idealfit.study.launch import recorded_launch
+    from idealfit.study.plan import open_plan
+
+    options = PromoteOptions(top=top, seeds=seeds, refit=refit, test=test, again=again)
+    plan, composer = open_plan(recorded_launch(study, overrides, runs_dir))
+    return _promote(plan, composer, options, quiet=quiet)
+
+
+def resume(
+    study: str, *overrides: str, runs_dir: str | Path = "runs", quiet: bool = False, force: bool = False
+) -> Study:
+    """Go on with a study as it was started, exactly where it stopped.
+
+    Args:
+        study: Its name.
+        overrides: What shall be different now, e.g. `"study.budget.trials=50"`; packages are trusted anew each time.
+        runs_dir: Where the records lie.
+        quiet: As for `sweep`.
+        force: As for `sweep`.
+
+    Raises:
+        UserError: There is no such study, or it cannot go on.
+    """
+    from idealfit.study.launch import recorded_launch
+
+    return _launch(recorded_launch(study, overrides, runs_dir), quiet=quiet, force=force)
+
+
+def multirun(config_name: str, *overrides: str, quiet: bool = False) -> Study:
+    """Hydra's `--multirun`: a study over the swept overrides; every combination once, if they can be counted.
+
+    Raises:
+        UserError: The input is wrong; nothing was trained.
+    """
+    from idealfit.study.launch import Launch
+
+    return _launch(Launch(config_name=config_name, overrides=list(overrides), is_multirun=True), quiet=quiet)
+
+
+def load_study(name: str, runs_dir: str | Path = "runs") -> Study:
+    """A study from its records, while it runs or after.
+
+    Raises:
+        StudyError: There is none of that name.
+    """
+    from idealfit.study.outcome import list_studies, read_rows
+
+    folder = Path(runs_dir).expanduser().resolve()
+    names = list_studies(folder)
+    if name not in names:
+        raise StudyError(f"no study {name!r} under {folder}. {nearest(name, names)}")
+    rows, objective = read_rows(folder, name)
+    return Study(name=name, runs_dir=folder, objective=objective, rows=rows)
+
+
+def reproduce(run: str, *overrides: str, dry_run: bool = False, quiet: bool = False) -> Reproduction:
+    """Train a recorded run again in a process of its own, and compare what comes out, bit by bit.
+
+    Args:
+        run: `STUDY/NUMBER`, `STUDY/best`, a record's directory, or an MLflow run id (or how it begins).
+        overrides: `runs_dir`, `tracking` and `trusted_packages`, or keys of the recorded config to change.
+        dry_run: Only find what differs between then and now.
+        quiet: Print nothing.
+
+    Raises:
+        UserError: There is no such run, or it cannot be made again.
+    """
+    from idealfit.reproduce.verb import reproduce as again
+
+    return again(run, *overrides, dry_run=dry_run, quiet=quiet)
+
+
+def _promote(plan: StudyPlan, composer: Composer, options: PromoteOptions, *, quiet: bool) -> Promotion | None:
+    from idealfit.promotion import promote_study
+    from idealfit.report.artifacts import rewrite_report
+    from idealfit.report.summary import promotion_summary
+    from idealfit.reproduce.winner import export_winner
+    from idealfit.study.display import make_display
+
+    display = make_display(quiet=quiet)
+    made = promote_study(plan, composer, options, display=display, write_report=rewrite_report, export=export_winner)
+    if not quiet:
+        print(promotion_summary(plan, made.promotion, made.not_tracked), flush=True)
+    return made.promotion
+
+
+def _launch(launch: Launch, *, quiet: bool, force: bool = False) -> Study:
+    from idealfit.promotion.options import PromoteOptions
+    from idealfit.report.artifacts import write_artifacts
+    from idealfit.report.summary import summary
+    from idealfit.reproduce.winner import export_winner
+    from idealfit.study.display import make_display
+    from idealfit.study.plan import open_plan
+    from idealfit.study.running import AtTheEnd, run_study
+
+    plan, composer = open_plan(launch)
+    display = make_display(quiet=quiet)
+    result = run_study(
+        plan, composer, display=display, at_the_end=AtTheEnd(write_artifacts, export_winner), may_branch=force
+    )
+    if not quiet:
+        print(summary(result), flush=True)
+    options = PromoteOptions.from_config(plan.root.get("study"))
+    if options and result.ending == "done" and result.best:
+        promoted = _promote(replace(plan, name=result.name), composer, options, quiet=quiet)
+        if promoted is None:
+            result = replace(result, ending="interrupted", reason="stopped on request while its best were promoted")
+    return Study(
+        name=result.name,
+        runs_dir=plan.runs_dir,
+        objective=plan.objective,
+        rows=result.rows,
+        ending=result.ending,
+        reason=result.reason,
+    )
+
+
+def _run_of(record: Record) -> Run:
+    result = record.read_result()
+    if result is None:
+        raise StudyError(f"{record.path} has no result yet: it is still running, or its process died")
+    return Run(record_dir=record.path, spec=record.read_spec(), result=result)

@@ -1,0 +1,215 @@
+"""Classifiers that are fitted to all training images in one go: nearest neighbours, and scikit-learn's."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from idealfit.models._parts import check_knobs
+from idealfit.spec import ConfigError, nearest
+
+DISTANCES = {"l1": 1.0, "l2": 2.0}
+KERNELS = ("linear", "poly", "rbf", "sigmoid")
+FEATURES = ("sqrt", "log2", "all")
+LEAST = 1e-6  # a probability of 0 has no logarithm
+
+
+class Estimator(nn.Module):
+    """A classifier without gradient: `fit` once, then images `[B, C, H, W]` to logits `[B, num_classes]`.
+
+    What it has learned is a function of the images that it saw and of its seed, so its state dict is these, and nothing
+    is pickled: loading it fits it again.
+    """
+
+    images: Tensor
+    labels: Tensor
+    seed: Tensor
+
+    def __init__(self, image_shape: tuple[int, int, int], num_classes: int) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.register_buffer("images", torch.empty(0, *image_shape))
+        self.register_buffer("labels", torch.empty(0, dtype=torch.int64))
+        self.register_buffer("seed", torch.randint(2**31 - 1, ()))
+
+    def fit(self, images: Tensor, labels: Tensor) -> None:
+        """Learn float images `[N, C, H, W]` with their labels `[N]`."""
+        self.images, self.labels = images, labels
+        self._learn()
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Fit again to the images in `state_dict`."""
+        self.seed = state_dict["seed"].to(self.images.device)
+        self.fit(state_dict["images"].to(self.images.device), state_dict["labels"].to(self.images.device))
+        return torch.nn.modules.module._IncompatibleKeys([], [])
+
+    @abstractmethod
+    def _learn(self) -> None:
+        """Learn `images` and `labels`."""
+
+
+@final
+class KNN(Estimator):
+    """k-nearest neighbours: each image gets the class that most of the `k` training images nearest to it have.
+
+    Logits are logarithms of the shares of the votes. Of classes with as many votes the first one wins.
+
+    Args:
+        image_shape: Channels, height, width.
+        num_classes: Number of logits.
+        k: Neighbours that vote.
+        distance: l1 (sum of absolute differences of the pixels) or l2 (root of the sum of their squares).
+    """
+
+    def __init__(
+        self, *, image_shape: tuple[int, int, int], num_classes: int, k: int = 5, distance: str = "l2"
+    ) -> None:
+        super().__init__(image_shape, num_classes)
+        check_knobs(self, k=k)
+        if distance not in DISTANCES:
+            raise ConfigError(f"KNN: distance must be l1 or l2, but got {distance!r}")
+        self.k = k
+        self.distance = distance
+
+    def _learn(self) -> None:
+        if len(self.labels) < self.k:
+            raise ConfigError(f"KNN: k={self.k} neighbours are more than the {len(self.labels)} training images")
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images `[B, C, H, W]` to logits `[B, num_classes]`."""
+        return self.votes(images).add(LEAST).log()
+
+    def votes(self, images: Tensor) -> Tensor:
+        """Float `[B, num_classes]`: the share of the neighbours that have each class."""
+        if not len(self.labels):  # before it is fitted every class is as likely
+            return torch.full((len(images), self.num_classes), 1.0 / self.num_classes, device=images.device)
+        distances = torch.cdist(images.flatten(1), self.images.flatten(1), p=DISTANCES[self.distance])
+        neighbours = self.labels[distances.topk(self.k, largest=False).indices]
+        return nn.functional.one_hot(neighbours, self.num_classes).sum(dim=1) / self.k
+
+
+class SklearnEstimator(Estimator):
+    """One of scikit-learn's classifiers, on the pixels."""
+
+    name: ClassVar[str]
+
+    def __init__(self, image_shape: tuple[int, int, int], num_classes: int) -> None:
+        super().__init__(image_shape, num_classes)
+        self._fitted: Any = None
+
+    @abstractmethod
+    def make(self, seed: int) -> Any:
+        """A fresh estimator."""
+
+    @abstractmethod
+    def score(self, fitted: Any, pixels: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Logits `[B, number of classes that were seen]` for pixels `[B, C * H * W]`."""
+
+    def _learn(self) -> None:
+        labels = self.labels.cpu().numpy()
+        if len(np.unique(labels)) < 2:
+            raise ConfigError(f"{self.name} needs training images of two classes at least")
+        self._fitted = self.make(int(self.seed)).fit(self.images.flatten(1).cpu().numpy(), labels)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images `[B, C, H, W]` to logits `[B, num_classes]`; a class that was never seen gets the least."""
+        if self._fitted is None:
+            return torch.zeros(len(images), self.num_classes, device=images.device)
+        scores = self.score(self._fitted, images.flatten(1).cpu().float().numpy())
+        logits = np.full((len(images), self.num_classes), min(math.log(LEAST), float(scores.min()) - 1.0), np.float32)
+        logits[:, self._fitted.classes_] = scores
+        return torch.from_numpy(logits).to(images.device)
+
+
+@final
+class SVM(SklearnEstimator):
+    """scikit-learn's support vector machine, on the pixels; logits are its margins, one class against the rest.
+
+    Its time grows with the square of the number of images: for thousands, not for tens of thousands.
+
+    Args:
+        image_shape: Channels, height, width.
+        num_classes: Number of logits.
+        c: Weight of what lies on the wrong side of the margin.
+        kernel: linear, poly, rbf or sigmoid.
+        gamma: Of the kernels but linear; None: 1 over the number of pixels times their variance.
+    """
+
+    name = "SVM"
+
+    def __init__(
+        self,
+        *,
+        image_shape: tuple[int, int, int],
+        num_classes: int,
+        c: float = 1.0,
+        kernel: str = "rbf",
+        gamma: float | None = None,
+    ) -> None:
+        super().__init__(image_shape, num_classes)
+        if kernel not in KERNELS:
+            raise ConfigError(f"SVM: unknown kernel {kernel!r}. {nearest(kernel, KERNELS)}".strip())
+        self.options = {"C": c, "kernel": kernel, "gamma": "scale" if gamma is None else gamma}
+
+    def make(self, seed: int) -> Any:
+        """See `SklearnEstimator`."""
+        from sklearn.svm import SVC
+
+        return SVC(**self.options, random_state=seed)
+
+    def score(self, fitted: Any, pixels: NDArray[np.float32]) -> NDArray[np.float64]:
+        """See `SklearnEstimator`."""
+        margins = np.asarray(fitted.decision_function(pixels))
+        return np.stack([-margins, margins], axis=1) if margins.ndim == 1 else margins
+
+
+@final
+class Forest(SklearnEstimator):
+    """scikit-learn's random forest, on the pixels; logits are logarithms of its probabilities.
+
+    Args:
+        image_shape: Channels, height, width.
+        num_classes: Number of logits.
+        trees: Number of trees.
+        depth: Most splits from the root to a leaf; None: until each leaf is pure.
+        features: Pixels that each split may choose from: their square root, logarithm, or all.
+    """
+
+    name = "Forest"
+
+    def __init__(
+        self,
+        *,
+        image_shape: tuple[int, int, int],
+        num_classes: int,
+        trees: int = 100,
+        depth: int | None = None,
+        features: str = "sqrt",
+    ) -> None:
+        super().__init__(image_shape, num_classes)
+        check_knobs(self, trees=trees, **({} if depth is None else {"depth": depth}))
+        if features not in FEATURES:
+            raise ConfigError(f"Forest: features must be one of {', '.join(FEATURES)}, but got {features!r}")
+        self.options = {
+            "n_estimators": trees,
+            "max_depth": depth,
+            "max_features": None if features == "all" else features,
+        }
+
+    def make(self, seed: int) -> Any:
+        """See `SklearnEstimator`."""
+        from sklearn.ensemble import RandomForestClassifier
+
+        return RandomForestClassifier(**self.options, random_state=seed, n_jobs=torch.get_num_threads())
+
+    def score(self, fitted: Any, pixels: NDArray[np.float32]) -> NDArray[np.float64]:
+        """See `SklearnEstimator`."""
+        probabilities: NDArray[np.float64] = np.log(fitted.predict_proba(pixels) + LEAST)
+        return probabilities

@@ -1,0 +1,68 @@
+"""Who decides which trial goes on: Optuna's pruners, with defaults that fit the number of epochs."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner, WilcoxonPruner
+
+from idealfit.spec import ConfigError, nearest
+
+PRUNERS: dict[str, Callable[..., BasePruner]] = {
+    "hyperband": HyperbandPruner,
+    "asha": SuccessiveHalvingPruner,  # Optuna's is the asynchronous one
+    "median": MedianPruner,
+    "wilcoxon": WilcoxonPruner,  # pairs the rounds (folds, seeds) of a trial with those of the best
+    "none": NopPruner,
+}
+
+
+def make_pruner(name: str, options: Mapping[str, Any], max_epochs: int) -> BasePruner:
+    """The pruner `name`: defaults that fit `max_epochs`, then the user's `options` in Optuna's own words.
+
+    Trials are compared first after a tenth of the epochs, then three times that, and so on: the top third goes on.
+
+    Raises:
+        ConfigError: Unknown name or option, or a value that Optuna refuses.
+    """
+    if name not in PRUNERS:
+        raise ConfigError(f"study.pruner={name} is unknown. {nearest(name, PRUNERS)}")
+    known = inspect.signature(PRUNERS[name]).parameters
+    for option in options:
+        if option not in known:
+            raise ConfigError(f"study.pruner_options.{option} is unknown to {name}. {nearest(option, known)}")
+    arguments = _defaults(name, max_epochs) | dict(options)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "WilcoxonPruner is experimental")  # since Optuna 3.6, and unchanged
+            pruner = PRUNERS[name](**arguments)
+        if isinstance(pruner, HyperbandPruner):
+            _check_hyperband(arguments)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"study.pruner_options does not fit {name}: {error}") from error
+    return pruner
+
+
+def _defaults(name: str, max_epochs: int) -> dict[str, Any]:
+    first_rung = max(1, max_epochs // 10)
+    return {
+        "hyperband": {"min_resource": first_rung, "max_resource": max_epochs, "reduction_factor": 3},
+        "asha": {"min_resource": first_rung, "reduction_factor": 3},
+        "median": {"n_startup_trials": 5, "n_warmup_steps": first_rung},
+        "wilcoxon": {},
+        "none": {},
+    }[name]
+
+
+def _check_hyperband(arguments: Mapping[str, Any]) -> None:
+    """Optuna checks the values of Hyperband only when the first trial is judged, in a worker."""
+    shared = {
+        key: arguments[key] for key in ("min_resource", "reduction_factor", "bootstrap_count") if key in arguments
+    }
+    SuccessiveHalvingPruner(**shared)
+    low, high = arguments["min_resource"], arguments["max_resource"]
+    if isinstance(high, int) and low > high:
+        raise ValueError(f"min_resource={low} is larger than max_resource={high}")

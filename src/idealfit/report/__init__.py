@@ -1,0 +1,1 @@
+"""Reading records: leaderboards, frames, reports."""

@@ -1,0 +1,1 @@
+"""The loop of a study: ask, submit, tell."""

@@ -1,0 +1,170 @@
+"""One training run outside a study: the same record, the same mirror, in this process where one is enough."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, wait
+from pathlib import Path
+
+from idealfit.config import Composer
+from idealfit.engines import InlineEngine, LocalEngine
+from idealfit.record import Record
+from idealfit.spec import JSON, ConfigError, Engine, FailureKind, Objective, TrialResult, TrialSpec, record_path
+from idealfit.study.circumstances import Circumstances
+from idealfit.study.finishing import Finisher
+from idealfit.study.mirroring import RunMirror
+from idealfit.study.stopping import StopSwitch
+from idealfit.trial import check_trial, run_trial
+
+STUDY = "train"  # the folder of single runs, and their experiment in MLflow
+POLL_S = 0.2
+
+
+def run_single(
+    composer: Composer,
+    *,
+    config: JSON | None = None,
+    overrides: Sequence[str] = (),
+    say: Callable[[str], None],
+) -> Record:
+    """Train once; returns the record, which holds the result.
+
+    Args:
+        composer: The composed config.
+        config: Another trial config than the composed one.
+        overrides: What it was composed with, for the record.
+        say: Prints a line of progress.
+
+    Raises:
+        UserError: Wrong input; then there is no record.
+    """
+    root = composer.root()
+    config = config or composer.trial_config({})
+    spec = TrialSpec(
+        study=STUDY,
+        number=0,
+        config=config,
+        record_dir="",
+        seed=config["seed"],
+        objective=Objective(),
+        overrides=list(overrides),
+        trusted_packages=list(root["trusted_packages"]),
+        working_dir=str(Path.cwd()),
+        num_ranks=config["trainer"].get("devices", 1),
+    )
+    runs_dir = Path(root["runs_dir"]).expanduser().resolve()
+    circumstances = Circumstances(runs_dir / STUDY, root, study={"name": STUDY}, on_problem=say)
+    engine = _engine(spec)
+    try:
+        with (
+            StopSwitch(kill=engine.kill, last_words="Ended at once.") as switch,
+            RunMirror(root["tracking"], STUDY) as mirror,
+        ):
+            checked = check_trial(spec, threading.Event())
+            if checked.failure is FailureKind.INPUT:
+                raise ConfigError(checked.message)
+            circumstances.keep_data_files(checked.facts)
+            mirror.wait_ready()
+            spec = spec.with_(provenance=circumstances.sha256)
+            pictures = root["tracking"]["pictures"]
+            record = run_recorded(spec, runs_dir, engine, mirror, switch, pictures=pictures, say=say)
+    finally:
+        engine.close()
+    for problem in mirror.not_sent:
+        say(f"warning: {problem}")
+    return record
+
+
+def _engine(spec: TrialSpec) -> Engine:
+    """This process, or where several train together, one for each device."""
+    if spec.num_ranks == 1:
+        return InlineEngine()
+    return LocalEngine(slots=1, devices_per_trial=spec.num_ranks)
+
+
+def run_recorded(
+    spec: TrialSpec,
+    runs_dir: Path,
+    engine: Engine,
+    mirror: RunMirror,
+    switch: StopSwitch,
+    *,
+    pictures: bool,
+    say: Callable[[str], None],
+) -> Record:
+    """Run `spec` into the next free record of its study, mirrored; returns the record, which holds the result."""
+    spec = _claim(spec, runs_dir)
+    record = Record.create(spec)
+    finisher = Finisher(mirror, pictures=pictures, on_problem=say)
+    finisher.trial_started(record, spec)
+    result = _follow(engine.submit(run_trial, spec), record, engine, switch, say)
+    finisher.trial_ended(record, spec, result)
+    finisher.close()
+    return record
+
+
+def _claim(spec: TrialSpec, runs_dir: Path) -> TrialSpec:
+    """Take the next free number; two processes at once get two."""
+    number = 0
+    while True:
+        path = record_path(runs_dir, spec.study, number)
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        else:
+            return spec.with_(number=number, record_dir=str(path))
+
+
+def _follow(
+    future: Future[TrialResult], record: Record, engine: Engine, switch: StopSwitch, say: Callable[[str], None]
+) -> TrialResult:
+    """Print an epoch a line until the run ends."""
+    num_said = 0
+    stopped = False
+    while True:
+        done = not wait([future], timeout=POLL_S).not_done
+        lines = _lines(record)
+        for line in lines[num_said:]:
+            say(line)
+        num_said = len(lines)
+        if done:
+            result = future.result()
+            if record.read_result() != result:
+                record.write_result(result)
+            return result
+        if switch.is_requested() and not stopped:
+            stopped = True
+            engine.stop()
+
+
+def _lines(record: Record) -> list[str]:
+    """A line for each epoch below the names of its metrics; of several rounds one after the other."""
+    rounds = record.rounds()
+    lines = []
+    for each in rounds or [record]:
+        rows = each.read_metrics()
+        names = [" ".join(tag) for tag in each.read_spec().tags.items()] if rounds else []
+        lines += [*names, epoch_header(rows[0].metrics)] if rows else []
+        lines += [epoch_line(row.epoch, row.metrics) for row in rows]
+    return lines
+
+
+def epoch_header(metrics: Mapping[str, float]) -> str:
+    """The names over the columns of `epoch_line`."""
+    return "epoch  " + "  ".join(f"{name:>{_width(name)}}" for name in _shown(metrics))
+
+
+def epoch_line(epoch: int, metrics: Mapping[str, float]) -> str:
+    """One epoch: losses, then accuracies, train beside validation; a module of one's own shows what it logs."""
+    return f"{epoch:>5}  " + "  ".join(f"{metrics[name]:>{_width(name)}.4f}" for name in _shown(metrics))
+
+
+def _shown(metrics: Mapping[str, float]) -> list[str]:
+    usual = [f"{part}/{what}" for what in ("loss", "accuracy") for part in ("train", "val")]
+    return [name for name in usual if name in metrics] or sorted(name for name in metrics if "/" in name)
+
+
+def _width(name: str) -> int:
+    return max(len(name), 8)

@@ -1,0 +1,50 @@
+"""What of a network, estimator or module can be seen not to fit before anything runs."""
+
+from __future__ import annotations
+
+import lightning.pytorch as pl
+from torch import nn
+
+from idealfit.config.schema import TrainerConfig
+from idealfit.models.estimators import Estimator
+from idealfit.spec import ConfigError
+
+
+def check_net(net: nn.Module) -> None:
+    """Check what can be seen without running it.
+
+    Raises:
+        ConfigError: It is a LightningModule of another package, or one that cannot train itself.
+    """
+    name = type(net).__name__
+    if isinstance(net, pl.LightningModule):
+        if type(net).training_step is pl.LightningModule.training_step:
+            raise ConfigError(f"model {name}: a LightningModule needs a training_step; a plain network is an nn.Module")
+    elif callable(getattr(net, "training_step", None)):
+        raise ConfigError(f"model {name} has a training_step but is no LightningModule: import lightning.pytorch as pl")
+
+
+def check_own_module(net: pl.LightningModule, trainer: TrainerConfig) -> None:
+    """Refuse what only idealfit's own training step does.
+
+    Raises:
+        ConfigError: It is asked for.
+    """
+    for key, is_asked in (("trainer.l1", trainer.l1 > 0), ("trainer.max_norm", trainer.max_norm is not None)):
+        if is_asked:
+            raise ConfigError(f"{key}: model {type(net).__name__} has a training_step of its own: do it there")
+
+
+def check_estimator(net: Estimator, augment: nn.Module | None, trainer: TrainerConfig) -> None:
+    """Refuse what only a network can use.
+
+    Raises:
+        ConfigError: It is asked for.
+    """
+    name = type(net).__name__
+    if augment is not None:
+        raise ConfigError(f"model {name} sees each training image once, as it is: take augment=none")
+    if trainer.attack.epsilon:
+        raise ConfigError(f"model {name} has no gradient to attack it by: take trainer.attack.epsilon=0")
+    if trainer.devices > 1:
+        raise ConfigError(f"model {name} is fitted by one process: take trainer.devices=1")

@@ -1,0 +1,262 @@
+"""From a config to the objects that are trained with: data, network, loss, optimizer, schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from idealfit.config.gate import build
+from idealfit.config.schema import AttackConfig, EarlyStoppingConfig, TrainerConfig
+from idealfit.data import DATA_KEYS, ImageData, ImageSource, LoaderData, Mixing, TrainingData, open_source
+from idealfit.data.rng import derive_seed
+from idealfit.models.estimators import Estimator
+from idealfit.protocol import fold_of
+from idealfit.spec import JSON, ConfigError, Objective
+from idealfit.train.attack import ROBUST_ACCURACY, Attack, make_attack
+from idealfit.train.checks import check_estimator, check_net, check_own_module
+from idealfit.train.evaluation import Evaluation
+from idealfit.train.schedule import Schedule, lr_factor, offered_arguments, scaled_rates
+from idealfit.train.task import (
+    Criterion,
+    check_metric,
+    check_mixed_labels,
+    check_objective,
+    make_criterion,
+    metric_names,
+)
+from idealfit.train.transfer import build_network, prepare
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What one fit is made of.
+
+    Attributes:
+        net: Images to logits; a `LightningModule` where the user brought one.
+        criterion: `loss` on logits and labels.
+        optimizer: None for an estimator, which has no gradient.
+        schedule: None leaves the learning rate.
+        source: What the images were read from; None where the user brought a data module.
+        origin: Facts of the weights that the network started from.
+    """
+
+    trainer: TrainerConfig
+    data: TrainingData
+    net: nn.Module
+    loss: nn.Module
+    criterion: Criterion
+    optimizer: Optimizer | None
+    schedule: Schedule | None
+    source: ImageSource | None
+    origin: JSON = field(default_factory=dict)
+
+    @property
+    def stepper(self) -> Optimizer:
+        """The optimizer, of what is no estimator."""
+        assert self.optimizer is not None  # noqa: S101
+        return self.optimizer
+
+    @property
+    def averages_batch(self) -> bool:
+        """Whether the criterion averages over a batch (else it adds up)."""
+        return getattr(self.loss, "reduction", "mean") == "mean"
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """How the network is scored after each epoch."""
+        return Evaluation(
+            criterion=self.criterion,
+            sums_over_batch=not self.averages_batch,
+            num_classes=self.data.num_classes,
+            parts=("train", "val") if self.trainer.train_eval else ("val",),
+        )
+
+    @cached_property
+    def attack(self) -> Attack | None:
+        """What changes validation images against the network."""
+        return make_attack(self.trainer.attack, self.data, self.criterion)
+
+    @property
+    def monitors(self) -> dict[str, str]:
+        """Metrics that the trainer relies on, by config key."""
+        stopping = self.trainer.early_stopping
+        return {"trainer.early_stopping.monitor": stopping.monitor} if stopping.patience else {}
+
+    def facts(self) -> JSON:
+        """What the parts turned out to be."""
+        return (
+            self.origin
+            | {
+                "num_params": sum(parameter.numel() for parameter in self.net.parameters()),
+                "image_shape": list(self.data.image_shape),
+                "num_classes": self.data.num_classes,
+                "class_names": list(self.data.class_names),
+                "data_fingerprint": self.data.fingerprint,
+                "split_sha256": self.data.split_sha256,
+                "num_train_images": self.data.sizes["train"],
+                "num_val_images": self.data.sizes["val"],
+            }
+            | (_image_facts(self.data) if isinstance(self.data, ImageData) else {})
+        )
+
+
+Opened = tuple[TrainingData, ImageSource | None]
+"""A data set, and what it was read from."""
+
+
+def make_parts(
+    config: JSON,
+    *,
+    objective: Objective,
+    trusted: Sequence[str],
+    opened: Opened | None = None,
+    refit: bool = False,
+    unlock_test: bool = False,
+) -> Parts:
+    """Build everything that `config` names, every class behind the trust gate.
+
+    Args:
+        config: The resolved tree of one training run.
+        objective: What is asked for must be among what is logged.
+        trusted: Packages whose classes may be built.
+        opened: The data of `config`, where somebody has opened them already.
+        refit: The validation images train too.
+        unlock_test: The data give their test images. Never in a study.
+
+    Raises:
+        UserError: Something does not exist, is not trusted, or does not fit together.
+    """
+    trainer = trainer_config(config)
+    augment: Any = make_augment(config, trusted)
+    data, source = opened or open_data(config, trainer, augment, trusted, train_on_val=refit, unlock_test=unlock_test)
+    # Initial weights depend on the seed alone, not on what was drawn before.
+    torch.manual_seed(derive_seed(config["seed"], "init"))
+    shape = {"image_shape": data.image_shape, "num_classes": data.num_classes}
+    net = build_network(config["model"], trusted=trusted, extra=shape)
+    check_net(net)
+    origin = {} if unlock_test else prepare(net, config["model"])  # a test brings the weights of the end
+    if isinstance(net, Estimator):
+        check_estimator(net, augment, trainer)
+    if isinstance(net, pl.LightningModule):
+        check_own_module(net, trainer)
+    loss = build(config["loss"], expect=nn.Module, trusted=trusted)
+    optimizer = None if isinstance(net, Estimator) else _make_optimizer(config, net, trainer, trusted)
+    parts = Parts(
+        trainer=trainer,
+        data=data,
+        net=net,
+        loss=loss,
+        criterion=make_criterion(loss, data.num_classes),
+        optimizer=optimizer,
+        schedule=_make_schedule(config, optimizer, trainer, data.num_train_batches, trusted) if optimizer else None,
+        source=source,
+        origin=origin,
+    )
+    if not isinstance(net, pl.LightningModule) and isinstance(augment, Mixing) and augment.mixes:
+        check_mixed_labels(loss, parts.criterion, data.num_classes)
+    if not isinstance(net, pl.LightningModule):  # what a user's own module logs is known only when it has run
+        logged = metric_names(data.num_classes, train_eval=trainer.train_eval)
+        logged += [ROBUST_ACCURACY] if parts.attack else []
+        check_objective(objective, logged)
+        for key, name in parts.monitors.items():
+            check_metric(key, name, logged)
+    return parts
+
+
+def _image_facts(data: ImageData) -> JSON:
+    return {"pixel_mean": data.mean, "pixel_std": data.std, "num_test_images": data.num_test_images}
+
+
+def trainer_config(config: JSON) -> TrainerConfig:
+    """The config's `trainer` node, defaults filled in."""
+    node = dict(config["trainer"])
+    stopping = EarlyStoppingConfig(**node.pop("early_stopping", None) or {})
+    attack = AttackConfig(**node.pop("attack", None) or {})
+    return TrainerConfig(**node, early_stopping=stopping, attack=attack)
+
+
+def make_augment(config: JSON, trusted: Sequence[str]) -> nn.Module | None:
+    """What changes training images, as `config` says.
+
+    Raises:
+        UserError: It does not exist, or is not trusted.
+    """
+    return build(config["augment"], expect=nn.Module, trusted=trusted) if config.get("augment") else None
+
+
+def open_data(
+    config: JSON,
+    trainer: TrainerConfig,
+    augment: nn.Module | None,
+    trusted: Sequence[str],
+    *,
+    train_on_val: bool = False,
+    unlock_test: bool = False,
+) -> Opened:
+    """Open the data of `config`, whose training batches `augment` changes.
+
+    Raises:
+        UserError: It cannot be read, or is not trusted.
+    """
+    node = dict(config["data"])
+    common = {key: node.pop(key) for key in DATA_KEYS if key in node}
+    source = build(node, expect=(ImageSource, pl.LightningDataModule), trusted=trusted, extra=common)
+    fold = fold_of(config)
+    if isinstance(source, pl.LightningDataModule):
+        if fold:
+            raise ConfigError(
+                f"protocol=kfold: the data module {type(source).__name__} splits its images itself, so idealfit can't "
+                "make folds of them. Take protocol=holdout or protocol=seeds."
+            )
+        if train_on_val or unlock_test:
+            raise ConfigError(
+                f"data {type(source).__name__} is a data module of its own, whose test part idealfit can't open, nor "
+                "join its training and validation parts. Promote without them: --no-test, and no --refit."
+            )
+        return LoaderData(source, seed=config["seed"], augment=augment), None
+    evaluation = trainer.eval_batch_size
+    data = open_source(
+        source,
+        **common,
+        augment=augment,
+        eval_batch_size=evaluation,
+        seed=config["seed"],
+        train_on_val=train_on_val,
+        unlock_test=unlock_test,
+        fold=fold,
+    )
+    return data, source
+
+
+def _make_optimizer(config: JSON, net: nn.Module, trainer: TrainerConfig, trusted: Sequence[str]) -> Optimizer:
+    node = scaled_rates(config["optimizer"], lr_factor(trainer, config["data"].get("batch_size")))
+    parameters = [parameter for parameter in net.parameters() if parameter.requires_grad]
+    if not parameters:
+        raise ConfigError(f"model {type(net).__name__} has no parameter to train")
+    offered: dict[str, Any] = {"params": parameters}
+    # One kernel for all parameters makes the whole step of a small network 1.2 times as fast. It scales half-precision
+    # gradients back itself, where they could not be clipped any more.
+    is_real = all(parameter.is_floating_point() for parameter in parameters)
+    if is_real and trainer.precision != "16-mixed" and not {"foreach", "differentiable", "capturable"} & node.keys():
+        offered["fused"] = True
+    optimizer: Optimizer = build(node, expect=Optimizer, trusted=trusted, extra=offered)
+    return optimizer
+
+
+def _make_schedule(
+    config: JSON, optimizer: Optimizer, trainer: TrainerConfig, num_train_batches: int, trusted: Sequence[str]
+) -> Schedule | None:
+    if not config.get("scheduler"):
+        return None
+    num_steps = trainer.max_epochs * num_train_batches
+    offered = offered_arguments(optimizer, max_epochs=trainer.max_epochs, num_steps=num_steps)
+    node = scaled_rates(config["scheduler"], lr_factor(trainer, config["data"].get("batch_size")))
+    return Schedule(build(node, expect=LRScheduler, trusted=trusted, extra=offered))
