@@ -142,7 +142,12 @@ def test_the_worst_images_are_those_with_the_least_probability_of_their_class(tm
     net = nn.Sequential(nn.Flatten(), nn.Linear(1, 2))
     torch.save({"1.weight": torch.tensor([[0.0], [1.0]]), "1.bias": torch.zeros(2)}, tmp_path / "best.pt")
     found = predict_validation(
-        net, Batches(), weights=tmp_path / "best.pt", loss=nn.CrossEntropyLoss(), num_images=6, num_classes=2
+        net,
+        Batches(),
+        weights=tmp_path / "best.pt",
+        activation=lambda logits: logits.softmax(dim=1),
+        num_images=6,
+        num_classes=2,
     )
     assert found.predicted.tolist() == [1, 0, 1, 0, 1, 1]
     assert found.worst.tolist() == [2, 3, 5, 0, 1, 4]

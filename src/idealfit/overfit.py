@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from idealfit.objective import Objective, summary_name
+from idealfit.objective import BEST, Objective, gap_curves, natural_direction, summary_name
 
 SIGMAS = 3.0  # a rise of the validation loss counts when it exceeds this many standard deviations of its noise ...
 MIN_RISE = 0.01  # ... and this share of the best validation loss
@@ -101,22 +101,24 @@ def summarize(
 ) -> dict[str, float]:
     """The scalars of one fit; what the curves do not tell is left out, so every value is finite.
 
-    `best/val_accuracy` and `best/val_loss` are the best of their own curve, `best/epoch` is the objective's best epoch.
+    `best/val_accuracy` (of other tasks `best/val_f1`, `best/val_r2`, `best/val_mae`) and `best/val_loss` are the best
+    of their own curve, `best/epoch` is the objective's best epoch.
     What else the objective looks at is under `measure/...`, with the measures of `constants` among it.
-    The gap is that of the accuracy, at `best/epoch` (`overfit/gap_at_best`) and at the end (`overfit/gap_final`).
+    The gap is that of the accuracy (of a regression of r2), at `best/epoch` (`overfit/gap_at_best`) and at the end
+    (`overfit/gap_final`).
     `final/...` is the last value of every metric.
     """
     found: dict[str, float | None] = {}
-    for own in (Objective(metric="val/accuracy"), Objective(metric="val/loss", direction="minimize")):
-        curve = curves.get(own.metric, ())
-        epoch = _argbest(curve, own)
-        found[f"best/{own.metric.replace('/', '_')}"] = None if epoch is None else curve[epoch]
+    for name in BEST:
+        curve = curves.get(name, ())
+        epoch = _argbest(curve, Objective(metric=name, direction=natural_direction(name)))
+        found[f"best/{name.replace('/', '_')}"] = None if epoch is None else curve[epoch]
     best = _argbest(objective.curve(curves), objective)
     found["best/epoch"] = best
     for name, curve in curves.items():
         if curve and name not in BOOKKEEPING:
             found[f"final/{name.replace('/', '_')}"] = curve[-1]
-    gaps = gap(curves.get("train/accuracy", ()), curves.get("val/accuracy", ()))
+    gaps = gap(*gap_curves(curves))
     found["overfit/gap_at_best"] = gaps[best] if best is not None and best < len(gaps) else None
     found["overfit/gap_final"] = gaps[-1] if gaps else None
     found["overfit/onset_epoch"] = onset(curves.get("train/loss", ()), curves.get("val/loss", ()))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
 from idealfit.engines.worker import rank_of_process
-from idealfit.objective import summary_name
+from idealfit.objective import BEST, summary_name
 from idealfit.overfit import summarize
 from idealfit.predictions import Predictions
 from idealfit.protocol import Round, mean_curves, reported, rounds_of
@@ -16,7 +16,6 @@ from idealfit.record import Record
 from idealfit.spec import Reporter, StopSignal, TrialResult, TrialSpec, TrialState, Work
 
 SECONDS = summary_name("seconds")
-BEST = ("best/val_accuracy", "best/val_loss")
 
 
 @dataclass(frozen=True)
@@ -116,11 +115,12 @@ def _summaries(
 ) -> dict[str, float]:
     """Those of the mean curves; what each round has at its own best epoch is the mean of that."""
     found = summarize(curves, spec.objective)
-    for name in (*BEST, *map(summary_name, spec.objective.looked_at)):
+    own = tuple(f"best/{name.replace('/', '_')}" for name in BEST)
+    for name in (*own, *map(summary_name, spec.objective.looked_at)):
         values = [result.summaries[name] for result in results if name in result.summaries]
         found.pop(name, None)
         if len(values) == len(results):
-            found |= {name: fmean(values), **(_std(f"{name}_std", values) if name in BEST else {})}
+            found |= {name: fmean(values), **(_std(f"{name}_std", values) if name in own else {})}
     if SECONDS in found:  # of a trial it is what all of its rounds took
         found[SECONDS] *= len(results)
     found |= _std("objective_std", scores)

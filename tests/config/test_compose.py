@@ -37,7 +37,7 @@ def test_defaults_are_complete_and_plain_json(train: Composer) -> None:
 
 
 def test_trial_config_holds_what_one_training_run_needs_and_no_more(train: Composer) -> None:
-    assert set(train.trial_config()) == set(TRIAL_KEYS) - {"protocol"}  # one run, where no other is asked for
+    assert set(train.trial_config()) == set(TRIAL_KEYS) - {"protocol", "task"}  # one run, of classes
 
 
 def test_overrides_apply_in_order_to_groups_and_values() -> None:

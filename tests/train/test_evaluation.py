@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -10,7 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from idealfit.tasks import TASKS
 from idealfit.train.evaluation import Evaluation, Ranks, eval_mode
+from idealfit.train.measuring import make_measure
 from idealfit.train.task import make_criterion
 
 
@@ -29,9 +33,13 @@ class Images:
             yield from zip(images.split(self.batch_size), labels.split(self.batch_size), strict=True)
 
 
-def evaluation(loss: nn.Module) -> Evaluation:
+def evaluation(loss: nn.Module, *more: str) -> Evaluation:
     return Evaluation(
-        criterion=make_criterion(loss, 12), sums_over_batch=loss.reduction == "sum", num_classes=12, parts=("val",)
+        criterion=make_criterion(loss, 12),
+        sums_over_batch=loss.reduction == "sum",
+        measure=make_measure(TASKS["multi_class"], 12, loss),
+        parts=("val",),
+        more=more,
     )
 
 
@@ -72,3 +80,38 @@ def test_metrics_of_all_ranks_are_those_of_one(num_ranks: int) -> None:
     together = score(net, data, ranks=Ranks(0, num_ranks, lambda _: torch.stack(sums).sum(dim=0)))
     assert together == pytest.approx(score(net, data), rel=1e-6)
     assert together["val/accuracy"] == score(net, data)["val/accuracy"]
+
+
+@pytest.mark.parametrize("num_ranks", [3, 101])
+def test_metrics_of_all_outputs_are_the_same_on_ranks(num_ranks: int) -> None:
+    """Each rank puts its rows between zeros, so that sums are everybody's rows."""
+    torch.manual_seed(0)
+    net, data = nn.Sequential(nn.Flatten(), nn.Linear(16, 12)), Images(7)
+    score = evaluation(nn.CrossEntropyLoss(), "roc_auc", "f1")
+    alone = score(net, data)
+    meeting = Meeting(num_ranks)
+    with ThreadPoolExecutor(num_ranks) as pool:
+        found = list(
+            pool.map(lambda rank: score(net, data, ranks=Ranks(rank, num_ranks, meeting.add_up)), range(num_ranks))
+        )
+    assert all(each == found[0] for each in found)
+    assert found[0] == pytest.approx(alone, rel=1e-6)
+
+
+class Meeting:
+    """Adds up what all threads bring, like ranks."""
+
+    def __init__(self, size: int) -> None:
+        self._barrier = threading.Barrier(size)
+        self._lock = threading.Lock()
+        self._brought: list[Tensor] = []
+
+    def add_up(self, tensor: Tensor) -> Tensor:
+        with self._lock:
+            self._brought.append(tensor)
+        self._barrier.wait()
+        total = torch.stack(self._brought).sum(dim=0)
+        if self._barrier.wait() == 0:
+            self._brought.clear()
+        self._barrier.wait()
+        return total

@@ -78,7 +78,7 @@ def test_wrong_input_is_found_before_training(
 
 def test_fit_refuses_an_unknown_objective_too(config: Any, run: Any) -> None:
     with pytest.raises(ConfigError, match="logs only"):
-        run(config, objective=Objective(metric="val/f1"))
+        run(config, objective=Objective(metric="val/f2"))
 
 
 def test_fit_starts_no_ranks_itself(config: Any, run: Any) -> None:

@@ -24,9 +24,10 @@ from idealfit.config.search_path import make_loader
 from idealfit.config.validate import validate
 from idealfit.protocol import HOLDOUT
 from idealfit.spec import JSON, ConfigError, Params
+from idealfit.tasks import is_default
 
 TRIAL_GROUPS = ("data", "model", "optimizer", "scheduler", "loss", "augment", "trainer")
-TRIAL_KEYS = ("seed", *TRIAL_GROUPS, "protocol")
+TRIAL_KEYS = ("seed", *TRIAL_GROUPS, "protocol", "task")
 # Hydra loads its sweeper with every config, also where nothing is swept: composing must not need our plugin.
 WITHOUT_PLUGIN = "hydra/sweeper=basic"
 # What Hydra, OmegaConf and PyYAML raise for a file that a user wrote.
@@ -94,6 +95,8 @@ class Composer:
         config = self._resolve(cfg, TRIAL_KEYS, groups, params)
         if config["protocol"]["name"] == HOLDOUT:  # one training run is what a config means by itself
             del config["protocol"]
+        if is_default(config["task"]):
+            del config["task"]
         return config
 
     def _load(self, groups: tuple[str, ...]) -> tuple[DictConfig, dict[str, str]]:

@@ -18,7 +18,10 @@ from idealfit.config.search_path import GROUPS, group_options
 from idealfit.spec import ConfigError, nearest
 
 MAX_KEY = 200  # Hydra looks for a file of that name
-FREE_FORM = ("study.space", "study.derive", "study.sampler_options", "study.pruner_options", "study.objective.penalty")
+FREE_FORM = (
+    *("study.space", "study.derive", "study.sampler_options", "study.pruner_options", "study.objective.penalty"),
+    *("task.labels", "task.values"),
+)
 
 
 @dataclass(frozen=True)

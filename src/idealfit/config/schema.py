@@ -14,12 +14,14 @@ from typing import Any
 from omegaconf import II, MISSING
 
 from idealfit.config.bounds import bounded
+from idealfit.tasks import MULTI_CLASS, TASKS
 
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps", "tpu")
 PRECISIONS = ("auto", "32-true", "16-mixed", "bf16-mixed", "bf16-true", "16-true", "64-true")
 LR_SCALINGS = ("none", "linear", "sqrt")
 SAMPLERS = ("tpe", "random", "qmc", "grid", "gp", "cmaes")
 PRUNERS = ("hyperband", "asha", "median", "wilcoxon", "none")
+TARGETS = ("class_value", "brightness")
 PROTOCOLS = ("holdout", "kfold", "seeds")
 DIRECTIONS = ("maximize", "minimize")
 EPOCH_CHOICES = ("best", "last", "mean_of_last_k")
@@ -92,6 +94,36 @@ class SeedsConfig(ProtocolConfig):
 
 
 @dataclass
+class TaskConfig:
+    """What is learned of each picture: `multi_class`, which class it is."""
+
+    name: str = bounded(MULTI_CLASS, one_of=tuple(TASKS))
+    metrics: list[str] = field(default_factory=list)  # measured each epoch beside the task's own: [f1, roc_auc]
+
+
+@dataclass
+class BinaryConfig(TaskConfig):
+    """Whether it belongs to the `positive` classes; None: to the second of two."""
+
+    positive: list[str] | None = None
+
+
+@dataclass
+class MultiLabelConfig(TaskConfig):
+    """Which labels it has; {}: the data's own."""
+
+    labels: dict[str, Any] = field(default_factory=dict)  # label: the classes that have it
+
+
+@dataclass
+class RegressionConfig(TaskConfig):
+    """A number: that of its class, or its brightness."""
+
+    target: str = bounded("class_value", one_of=TARGETS)
+    values: dict[str, float] = field(default_factory=dict)  # class: its number; {}: the class names are numbers
+
+
+@dataclass
 class EngineConfig:
     """What executes trials. `slots` 0 means: one for each device, else one for each core, at most 8."""
 
@@ -116,7 +148,7 @@ class TrackingConfig:
 class ObjectiveConfig:
     """What a study optimises: docs/objectives.md. `direction` None: losses, gaps and costs down, the rest up."""
 
-    metric: str = "val/accuracy"
+    metric: str | None = None  # None: what the task is about, e.g. val/accuracy
     direction: str | None = bounded(None, one_of=DIRECTIONS)
     epoch: str = bounded("best", one_of=EPOCH_CHOICES)
     k: int = bounded(3, at_least=1)
@@ -193,6 +225,7 @@ class Config:
     augment: Any = None
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     protocol: ProtocolConfig = field(default_factory=ProtocolConfig)
+    task: TaskConfig = field(default_factory=TaskConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     study: StudyConfig | None = None

@@ -13,7 +13,17 @@ from typing import Any
 from omegaconf import MISSING
 
 from idealfit.config.bounds import bounded
-from idealfit.config.schema import MAX_SEED, EngineConfig, KFoldConfig, ProtocolConfig, SeedsConfig
+from idealfit.config.schema import (
+    MAX_SEED,
+    BinaryConfig,
+    EngineConfig,
+    KFoldConfig,
+    MultiLabelConfig,
+    ProtocolConfig,
+    RegressionConfig,
+    SeedsConfig,
+    TaskConfig,
+)
 from idealfit.config.schema_models import MODELS, TargetConfig
 
 
@@ -275,6 +285,12 @@ SCHEMAS: dict[str, dict[str, type]] = {
     "loss": {"cross_entropy": CrossEntropyConfig, "plain": TargetConfig, "hinge": HingeConfig},
     "augment": {"affine": AugmentConfig},
     "engine": {"slurm": SlurmConfig, "ray": RayConfig, "workers": WorkersConfig},
+    "task": {
+        "multi_class": TaskConfig,
+        "binary": BinaryConfig,
+        "multi_label": MultiLabelConfig,
+        "regression": RegressionConfig,
+    },
     "protocol": {"holdout": ProtocolConfig, "kfold": KFoldConfig, "seeds": SeedsConfig},
 }
 """By group and by the name that YAML files use: `- /schema/GROUP@_here_: NAME`."""

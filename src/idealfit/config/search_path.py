@@ -20,7 +20,7 @@ from idealfit.config.schema import Config
 from idealfit.config.schema_groups import SCHEMAS
 
 PACKAGE = Path(__file__).parents[1]
-GROUPS = ("data", "model", "optimizer", "scheduler", "loss", "augment", "trainer", "engine", "tracking")
+GROUPS = ("data", "model", "optimizer", "scheduler", "loss", "augment", "trainer", "task", "engine", "tracking")
 
 
 def config_names(kind: Literal["train", "sweep"]) -> list[str]:

@@ -13,7 +13,8 @@ from idealfit.config.bounds import violations
 from idealfit.config.schema import Config, StudyConfig
 from idealfit.config.schema_groups import SCHEMAS, DataConfig
 from idealfit.protocol import HOLDOUT
-from idealfit.spec import JSON, ConfigError
+from idealfit.spec import JSON, ConfigError, nearest
+from idealfit.tasks import task_of
 
 Problem = tuple[str, str]  # key, and what is wrong with it
 
@@ -36,7 +37,11 @@ def validate(cfg: DictConfig, resolved: JSON, origin: Callable[[str], str]) -> N
         ConfigError: The first value that is out of bounds or contradicts another.
     """
     problems = itertools.chain(
-        _not_plain(resolved, ""), _no_class(resolved), _out_of_bounds(cfg, resolved), _contradictions(resolved)
+        _not_plain(resolved, ""),
+        _no_class(resolved),
+        _out_of_bounds(cfg, resolved),
+        _contradictions(resolved),
+        _task(resolved),
     )
     for key, problem in problems:
         place = origin(key)
@@ -59,7 +64,7 @@ def _not_plain(value: Any, key: str) -> Iterator[Problem]:
 
 
 def _no_class(resolved: Mapping[str, Any]) -> Iterator[Problem]:
-    for group in (SCHEMAS.keys() & resolved.keys()) - {"protocol"}:  # a trial's config holds no engine
+    for group in (SCHEMAS.keys() & resolved.keys()) - {"protocol", "task"}:  # a trial's config holds no engine
         node = resolved[group]
         if node is None and group in OPTIONAL:
             continue
@@ -104,6 +109,18 @@ def _contradictions(resolved: Mapping[str, Any]) -> Iterator[Problem]:
     fractions = [data.get("val_fraction", 0), data.get("test_fraction", 0)]
     if sum(fractions) >= 1:
         yield "data.val_fraction", f"and data.test_fraction must leave images to train on, got {fractions}"
-    metric = ((resolved.get("study") or {}).get("objective") or {}).get("metric", "")
+    metric = ((resolved.get("study") or {}).get("objective") or {}).get("metric") or ""
     if metric.startswith("test/"):
         yield "study.objective.metric", f"can't be {metric!r}: {LOCKED}"
+
+
+def _task(resolved: Mapping[str, Any]) -> Iterator[Problem]:
+    if "loss" not in resolved:  # a part of a config
+        return
+    task = task_of(resolved)
+    if refusal := task.refusal(resolved["loss"]["_target_"]):
+        yield "loss", refusal
+    for metric in (resolved.get("task") or {}).get("metrics", ()):
+        if metric not in (*task.metrics, *task.more):
+            has = f"task={task.name} has: {', '.join(task.more) or 'none beyond its own'}"
+            yield "task.metrics", f"can't hold {metric!r}; {has}. {nearest(metric, task.more)}".rstrip(" .")

@@ -63,7 +63,7 @@ class LoaderData:
         channels, height, width = images.shape[1:]
         self.image_shape = (channels, height, width)
         self.class_names = self._find_classes(module)
-        self.num_classes = len(self.class_names)
+        self.num_classes = self.num_outputs = len(self.class_names)
         if int(labels.min()) < 0 or int(labels.max()) >= self.num_classes:
             found = f"{int(labels.min())}..{int(labels.max())}"
             raise DataError(f"{self._name}: labels must lie in 0..{self.num_classes - 1}, got {found}")

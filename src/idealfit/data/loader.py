@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from idealfit.data.augment import apply_augment
-from idealfit.data.cache import Decoded
+from idealfit.data.cache import Decoded, moments_of
 from idealfit.data.normalize import Normalizer
 from idealfit.data.rng import RandomStream, derive_seed
 from idealfit.data.split import Indices, Split
+from idealfit.data.targets import Targets, check_targets
 from idealfit.spec import DataError
 
 Batch = tuple[Tensor, Tensor]
@@ -28,6 +29,9 @@ class TrainingData(Protocol):
     """C, H, W."""
     num_classes: int
     class_names: tuple[str, ...]
+    """What is told apart, or what is measured; as many as `num_classes`."""
+    num_outputs: int
+    """Of the network: one for each class, but one for two classes of a binary task."""
     sizes: dict[str, int]
     """Number of images in "train" and "val"."""
     fingerprint: str
@@ -44,7 +48,8 @@ class TrainingData(Protocol):
     def train_batches(self, epoch: int, *, rank: int = 0, world_size: int = 1) -> Iterator[Batch]:
         """Float32 `[B, C, H, W]`, normalised and augmented, and int64 `[B]`, in the order of (seed, epoch).
 
-        Where augmentation mixes images, labels are probabilities, float `[B, num_classes]`.
+        Where augmentation mixes images, labels are probabilities, float `[B, num_classes]`. Where the task is another
+        one than to tell classes apart, they are targets, float32 `[B, num_outputs]`.
 
         A batch of the configured size is shared by all ranks: each gets a part of it, every rank as many batches.
         """
@@ -74,6 +79,7 @@ class ImageData:
         self,
         decoded: Decoded,
         split: Split,
+        targets: Targets,
         *,
         batch_size: int,
         eval_batch_size: int,
@@ -84,8 +90,9 @@ class ImageData:
         arrays = decoded.arrays
         channels, height, width = arrays.images.shape[1:]
         self.image_shape = (channels, height, width)
-        self.num_classes = len(arrays.class_names)
-        self.class_names = arrays.class_names
+        self.class_names = targets.class_names
+        self.num_classes = len(self.class_names)
+        self.num_outputs = targets.num_outputs
         self.sizes = {"train": len(split.train), "val": len(split.val)}
         self.fingerprint = decoded.fingerprint
         self.split_sha256 = split.sha256
@@ -96,7 +103,9 @@ class ImageData:
         self._seed = seed
         self._augment = augment
         self._images = torch.from_numpy(arrays.images)
-        self._labels = torch.from_numpy(arrays.labels)
+        learned = targets(arrays.labels, decoded.moments, height * width)
+        check_targets(learned[split.train], targets.task)
+        self._labels = torch.from_numpy(learned)
         self._train = torch.from_numpy(split.train)
         self._eval = {"train": torch.from_numpy(split.eval_train), "val": torch.from_numpy(split.val)}
         self._normalize = Normalizer.from_moments(decoded.moments[split.train], height * width)
@@ -104,7 +113,7 @@ class ImageData:
         published = arrays.test_images
         self.num_test_images = len(split.test) if published is None else len(published)
         # Locked, the test images are not even in here.
-        self._test = _test_part(decoded, split.test) if unlock_test else None
+        self._test = _test_part(decoded, split.test, targets) if unlock_test else None
 
     def to(self, device: torch.device | str) -> None:
         """Make batches on `device`: an accelerator gets the uint8 images once; for the CPU they stay memory-mapped."""
@@ -218,8 +227,9 @@ def _least_share(batch_size: int, world_size: int) -> int:
     return min(2, -(-batch_size // world_size))
 
 
-def _test_part(decoded: Decoded, indices: Indices) -> tuple[Tensor, Tensor]:
+def _test_part(decoded: Decoded, indices: Indices, targets: Targets) -> tuple[Tensor, Tensor]:
     arrays = decoded.arrays
     images: NDArray[np.uint8] = arrays.images[indices] if arrays.test_images is None else arrays.test_images
     labels = arrays.labels[indices] if arrays.test_labels is None else arrays.test_labels
-    return torch.from_numpy(images), torch.from_numpy(labels)
+    learned = targets(labels, moments_of(images), images.shape[2] * images.shape[3])
+    return torch.from_numpy(images), torch.from_numpy(learned)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from idealfit.data.rng import RandomStream
 from idealfit.data.source import ImageSource
 from idealfit.data.sources.arguments import checked_whole
 from idealfit.data.split import make_folds, make_split, with_validation
+from idealfit.data.targets import make_targets
 from idealfit.spec import ConfigError, DataError
 
 DATA_KEYS = ("batch_size", "val_fraction", "test_fraction", "split_seed", "limit", "cache_dir")
@@ -35,6 +37,7 @@ def open_source(
     train_on_val: bool = False,
     unlock_test: bool = False,
     fold: tuple[int, int] | None = None,
+    task: Mapping[str, Any] | None = None,
 ) -> ImageData:
     """Decode `source` or open its cache, split it, and make batches of it.
 
@@ -52,6 +55,7 @@ def open_source(
         train_on_val: Train on the validation images too, which then measure nothing any more.
         unlock_test: Allow `test_batches`. Never in a study.
         fold: Which fold validates, from 0, and how many there are, in the place of `val_fraction`; None: no folds.
+        task: What is learned of each image, as the `task` node of a config; None: its class.
 
     Raises:
         DataError: The data cannot be read, split or cached, or one of these values is out of range.
@@ -67,6 +71,7 @@ def open_source(
         _check_fraction("test_fraction", test_fraction)
     decoded = open_decoded(source, cache_dir)
     labels, class_names = decoded.arrays.labels, decoded.arrays.class_names
+    targets = make_targets(task or {}, class_names, has_pixels=source.has_pixels)
     test = test_fraction if decoded.arrays.test_images is None else 0
     if fold is None:
         split = make_split(
@@ -82,6 +87,7 @@ def open_source(
     return ImageData(
         decoded,
         split,
+        targets,
         batch_size=batch_size,
         eval_batch_size=eval_batch_size,
         seed=split_seed if seed is None else seed,

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,9 @@ class ImageSource(ABC):
         Raises:
             DataError: An image cannot be read (it is named), or a class has none.
         """
+
+    has_pixels: ClassVar[bool] = True
+    """Whether its images are pictures, so that their brightness means something."""
 
     scratch_dir: Path | None = None
     """Where `empty_images` may put what is too large for memory; the cache says so before it calls `read`."""

@@ -24,6 +24,8 @@ LEAST = 1e-6  # a probability of 0 has no logarithm
 class Estimator(nn.Module):
     """A classifier without gradient: `fit` once, then images `[B, C, H, W]` to logits `[B, num_classes]`.
 
+    One logit means two classes: it is that of the second minus that of the first.
+
     What it has learned is a function of the images that it saw and of its seed, so its state dict is these, and nothing
     is pickled: loading it fits it again.
     """
@@ -40,9 +42,23 @@ class Estimator(nn.Module):
         self.register_buffer("seed", torch.randint(2**31 - 1, ()))
 
     def fit(self, images: Tensor, labels: Tensor) -> None:
-        """Learn float images `[N, C, H, W]` with their labels `[N]`."""
-        self.images, self.labels = images, labels
+        """Learn float images `[N, C, H, W]` with their labels `[N]`, or with targets 0 and 1 `[N, 1]`."""
+        self.images, self.labels = images, labels[:, 0].long() if labels.ndim == 2 else labels
         self._learn()
+
+    @property
+    def num_told(self) -> int:
+        """Classes that are told apart."""
+        return max(2, self.num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images `[B, C, H, W]` to logits `[B, num_classes]`."""
+        logits = self.logits(images)
+        return logits if self.num_classes > 1 else logits[:, 1:] - logits[:, :1]
+
+    @abstractmethod
+    def logits(self, images: Tensor) -> Tensor:
+        """Images `[B, C, H, W]` to a logit for each class that is told apart."""
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Fit again to the images in `state_dict`."""
@@ -82,17 +98,17 @@ class KNN(Estimator):
         if len(self.labels) < self.k:
             raise ConfigError(f"KNN: k={self.k} neighbours are more than the {len(self.labels)} training images")
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Images `[B, C, H, W]` to logits `[B, num_classes]`."""
+    def logits(self, images: Tensor) -> Tensor:
+        """See `Estimator`."""
         return self.votes(images).add(LEAST).log()
 
     def votes(self, images: Tensor) -> Tensor:
-        """Float `[B, num_classes]`: the share of the neighbours that have each class."""
+        """Float `[B, num_told]`: the share of the neighbours that have each class."""
         if not len(self.labels):  # before it is fitted every class is as likely
-            return torch.full((len(images), self.num_classes), 1.0 / self.num_classes, device=images.device)
+            return torch.full((len(images), self.num_told), 1.0 / self.num_told, device=images.device)
         distances = torch.cdist(images.flatten(1), self.images.flatten(1), p=DISTANCES[self.distance])
         neighbours = self.labels[distances.topk(self.k, largest=False).indices]
-        return nn.functional.one_hot(neighbours, self.num_classes).sum(dim=1) / self.k
+        return nn.functional.one_hot(neighbours, self.num_told).sum(dim=1) / self.k
 
 
 class SklearnEstimator(Estimator):
@@ -118,12 +134,12 @@ class SklearnEstimator(Estimator):
             raise ConfigError(f"{self.name} needs training images of two classes at least")
         self._fitted = self.make(int(self.seed)).fit(self.images.flatten(1).cpu().numpy(), labels)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Images `[B, C, H, W]` to logits `[B, num_classes]`; a class that was never seen gets the least."""
+    def logits(self, images: Tensor) -> Tensor:
+        """See `Estimator`; a class that was never seen gets the least."""
         if self._fitted is None:
-            return torch.zeros(len(images), self.num_classes, device=images.device)
+            return torch.zeros(len(images), self.num_told, device=images.device)
         scores = self.score(self._fitted, images.flatten(1).cpu().float().numpy())
-        logits = np.full((len(images), self.num_classes), min(math.log(LEAST), float(scores.min()) - 1.0), np.float32)
+        logits = np.full((len(images), self.num_told), min(math.log(LEAST), float(scores.min()) - 1.0), np.float32)
         logits[:, self._fitted.classes_] = scores
         return torch.from_numpy(logits).to(images.device)
 

@@ -1,10 +1,13 @@
 """What a study optimises, and by which names it looks at a trial."""
 
+from idealfit.objective.measures import BEST as BEST
+from idealfit.objective.measures import GAP_KINDS as GAP_KINDS
 from idealfit.objective.measures import MEASURES as MEASURES
 from idealfit.objective.measures import Curves as Curves
 from idealfit.objective.measures import Direction as Direction
 from idealfit.objective.measures import canonical as canonical
 from idealfit.objective.measures import constants_of as constants_of
+from idealfit.objective.measures import gap_curves as gap_curves
 from idealfit.objective.measures import measure_text as measure_text
 from idealfit.objective.measures import measured as measured
 from idealfit.objective.measures import natural_direction as natural_direction

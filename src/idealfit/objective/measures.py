@@ -13,13 +13,18 @@ from typing import Any, Literal
 Direction = Literal["maximize", "minimize"]
 
 MEASURES = {
-    "gap": "training minus validation accuracy, at the epochs that count",
+    "gap": "training minus validation accuracy (of a regression r2), at the epochs that count",
     "params": "parameters of the network",
     "onset": "the epoch of overfit onset; never is later than any epoch",
     "latency_ms": "milliseconds of one forward pass of one image: the median of many",
     "seconds": "seconds that all epochs took",
 }
 """What can be asked of a trial beside its curves."""
+GAP_KINDS = ("accuracy", "r2")
+"""Of which metric the gap is: the first that is logged."""
+BEST = ("val/accuracy", "val/f1", "val/r2", "val/mae", "val/loss")
+"""Of which curves the best value is a summary, where they are logged: `best/val_accuracy`."""
+ERRORS = ("mae", "mse", "calibration_error")
 ALIASES = {"overfit/gap": "gap"}
 LIMITS = {"params": (1, math.inf), "latency_ms": (0, math.inf), "seconds": (0, math.inf), "onset": (0, math.inf)}
 ONSET = "overfit/onset_epoch"
@@ -32,8 +37,9 @@ def canonical(name: str) -> str:
 
 
 def natural_direction(metric: str) -> Direction:
-    """Losses, gaps and costs go down, everything else up."""
-    return "minimize" if "loss" in metric or metric in ("gap", "params", "latency_ms", "seconds") else "maximize"
+    """Losses, errors, gaps and costs go down, everything else up."""
+    is_error = "loss" in metric or metric.rpartition("/")[2] in ERRORS
+    return "minimize" if is_error or metric in ("gap", "params", "latency_ms", "seconds") else "maximize"
 
 
 def natural_limits(metric: str) -> tuple[float, float]:
@@ -54,11 +60,16 @@ def constants_of(facts: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(value) for name, value in found.items() if isinstance(value, int | float)}
 
 
+def gap_curves(curves: Curves) -> tuple[Sequence[float], Sequence[float]]:
+    """The curves on training and on validation images whose difference is the gap."""
+    kind = next((kind for kind in GAP_KINDS if f"val/{kind}" in curves), GAP_KINDS[0])
+    return curves.get(f"train/{kind}", ()), curves.get(f"val/{kind}", ())
+
+
 def per_epoch(name: str, curves: Curves, constants: Mapping[str, float]) -> list[float]:
     """A metric after each epoch, as far as it is known; seconds add up."""
     if name == "gap":
-        pairs = zip(curves.get("train/accuracy", ()), curves.get("val/accuracy", ()), strict=False)
-        return [train - val for train, val in pairs]
+        return [train - val for train, val in zip(*gap_curves(curves), strict=False)]
     if name == "seconds":
         return list(accumulate(curves.get("epoch_seconds", ())))
     if name in constants:

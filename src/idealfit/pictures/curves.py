@@ -8,6 +8,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
+from idealfit.objective import GAP_KINDS
 from idealfit.pictures.canvas import BEST, LEFT, ONSET, TRAIN, VAL, Anchor, Canvas, round_ticks
 
 TOP, BOTTOM, BETWEEN, WIDTH = 0.845, 0.085, 0.055, 0.755  # of the panels, as fractions of the figure
@@ -20,7 +21,7 @@ MARKERS_UP_TO = 40  # epochs; with more of them the points run into each other
 def overfitting_curve(
     curves: Mapping[str, Sequence[float]], summaries: Mapping[str, float], path: Path, title: str
 ) -> None:
-    """Draw train against validation, loss above accuracy, with the gap shaded, best epoch and overfit onset marked.
+    """Draw train against validation, loss above accuracy (or r2), with the gap, best epoch and overfit onset marked.
 
     Args:
         curves: Each metric's values by epoch, from 0; a metric that is missing or not finite is left out.
@@ -28,7 +29,7 @@ def overfitting_curve(
         path: The PNG to write; its folder exists.
         title: What the picture is of; the finding is added.
     """
-    panels = [name for name in ("loss", "accuracy") if _pair(curves, name) != ([], [])] or _other_pairs(curves)
+    panels = [name for name in ("loss", *GAP_KINDS) if _pair(curves, name) != ([], [])] or _other_pairs(curves)
     finding, detail = _finding(summaries)
     canvas = Canvas(f"{title}: {finding}", detail)
     height = (TOP - BOTTOM + BETWEEN) / max(len(panels), 1) - BETWEEN
@@ -87,7 +88,11 @@ def _finding(summaries: Mapping[str, float]) -> tuple[str, str]:
     elif rise == 0 and summaries.get("best/epoch", 0) > 0:  # the lowest loss is the last one
         finding += ", validation loss still falls"
     parts = {"best/epoch": "best epoch {:.0f}", "best/val_accuracy": "validation accuracy {:.4f}"}
-    parts |= {"overfit/gap_at_best": "gap there {:+.4f}", "overfit/gap_final": "gap at the end {:+.4f}"}
+    parts |= {
+        "best/val_r2": "validation r2 {:.4f}",
+        "overfit/gap_at_best": "gap there {:+.4f}",
+        "overfit/gap_final": "gap at the end {:+.4f}",
+    }
     return finding, ", ".join(words.format(summaries[key]) for key, words in parts.items() if key in summaries)
 
 

@@ -20,6 +20,7 @@ from idealfit.study.promotion import (
     read_looks,
     write_look,
 )
+from idealfit.tasks import Task
 
 NO_TEST_PART = (
     "the data have no test part that idealfit can open: none is published and data.test_fraction is 0, or they come "
@@ -27,14 +28,19 @@ NO_TEST_PART = (
 )
 
 
-def may_look(study_dir: Path, options: PromoteOptions) -> bool:
+def may_look(study_dir: Path, options: PromoteOptions, task: Task) -> bool:
     """Whether the test set is to be opened.
 
     Raises:
-        StudyError: It was opened before, and nobody said that a second look is meant.
+        StudyError: It was opened before, and nobody said that a second look is meant; or images have no class.
     """
     if not options.test:
         return False
+    if not task.is_of_classes:
+        raise StudyError(
+            f"a look at the test set tells which classes are recognised, and {task.row}. Rank without it: "
+            f"idealfit promote {study_dir.name} --no-test, or study.promote.test=false."
+        )
     seen = [look for look in read_looks(study_dir) if look.measures]
     if not seen or options.again:
         return True

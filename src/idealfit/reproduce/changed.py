@@ -10,7 +10,7 @@ from idealfit.config import Composer
 from idealfit.provenance import flattened
 from idealfit.spec import JSON, ConfigError, nearest
 
-TRIAL_KEYS = ("seed", "data", "model", "optimizer", "scheduler", "loss", "augment", "trainer", "protocol")
+TRIAL_KEYS = ("seed", "data", "model", "optimizer", "scheduler", "loss", "augment", "trainer", "protocol", "task")
 GROUPS = ("data", "model", "optimizer", "scheduler", "loss", "augment")
 
 

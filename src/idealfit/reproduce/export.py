@@ -19,6 +19,7 @@ from idealfit.reproduce.cards import data_card, readme
 from idealfit.reproduce.predict_template import predict_source
 from idealfit.reproduce.program import trace
 from idealfit.spec import JSON, StudyError
+from idealfit.tasks import task_of
 from idealfit.train.checkpoints import load_safely
 
 NEEDED = ("torch", "safetensors", "numpy", "pillow")
@@ -75,6 +76,7 @@ def export(run: Exportable, folder: Path) -> list[str]:
             std=list(std),
             lines=program.lines,
             loss=str(run.config["loss"].get("_target_", "")).rpartition(".")[2],
+            task=task_of(run.config).name,
         ),
         "config.yaml": yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True, default_flow_style=False),
         "README.md": readme(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from idealfit.tasks import BINARY, MULTI_CLASS, MULTI_LABEL, REGRESSION, UNIT_REGRESSION
+
 TEMPLATE = '''"""Classify images with @LABEL@: python predict.py IMAGE [IMAGE ...]
 
 Needs torch, safetensors, numpy and Pillow (requirements.txt); idealfit, which wrote this file, is not needed.
@@ -48,14 +50,14 @@ def normalize(images):
 
 
 def forward(weights, images):
-    """Normalised images [B, C, H, W] to logits [B, num_classes]."""
+    """Normalised images [B, C, H, W] to logits [B, num_outputs]."""
     @FORWARD@
 
 
 @torch.inference_mode()
 def predict(images, weights=None):
-    """uint8 images [B, C, H, W] to @MEANING@ [B, num_classes]."""
-    weights = weights or load_file(WEIGHTS)
+    """uint8 images [B, C, H, W] to @MEANING@ [B, len(CLASSES)]."""
+    logits = forward(weights or load_file(WEIGHTS), normalize(images))
     return @ACTIVATION@
 
 
@@ -84,13 +86,20 @@ def predict_source(
     std: list[float],
     lines: list[str],
     loss: str,
+    task: str = MULTI_CLASS,
 ) -> str:
     """The file's text. Everything that comes from a record enters as a Python literal."""
-    logits = "forward(weights, normalize(images))"
-    meaning, activation = {
-        "CrossEntropyLoss": ("probabilities", f"{logits}.softmax(1)"),
-        "BCEWithLogitsLoss": ("a probability for each class", f"{logits}.sigmoid()"),
-    }.get(loss, ("scores", logits))
+    of_task = {
+        BINARY: ("a probability for each class", "torch.cat([(-logits).sigmoid(), logits.sigmoid()], 1)"),
+        MULTI_LABEL: ("a probability for each label", "logits.sigmoid()"),
+        REGRESSION: ("numbers", "logits"),
+        UNIT_REGRESSION: ("numbers between 0 and 1", "logits.sigmoid()"),
+    }
+    of_loss = {
+        "CrossEntropyLoss": ("probabilities", "logits.softmax(1)"),
+        "BCEWithLogitsLoss": ("a probability for each class", "logits.sigmoid()"),
+    }
+    meaning, activation = of_task.get(task) or of_loss.get(loss, ("scores", "logits"))
     values = {
         "LABEL": "".join(letter if letter.isalnum() or letter in " ._/+=-" else "?" for letter in label),
         "CLASSES": repr(class_names),

@@ -27,7 +27,10 @@ def trained(record: Record, *, trusted: Sequence[str]) -> Exportable:
     if missing := [name for name in NEEDED if not facts.get(name)]:
         raise StudyError(f"{then.spec.label} cannot be exported: its result does not say {', '.join(missing)}.")
     make_importable(record.read_spec().with_(working_dir=str(Path.cwd()), trusted_packages=list(trusted)))
-    offered = {"image_shape": tuple(facts["image_shape"]), "num_classes": facts["num_classes"]}
+    offered = {
+        "image_shape": tuple(facts["image_shape"]),
+        "num_classes": facts.get("num_outputs", facts["num_classes"]),
+    }
     moments = facts.get("pixel_mean"), facts.get("pixel_std")
     return Exportable(
         label=then.spec.label,

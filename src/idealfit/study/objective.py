@@ -24,21 +24,32 @@ from idealfit.objective import (
     natural_limits,
 )
 from idealfit.spec import ConfigError, nearest
+from idealfit.tasks import task_of
 
 KEY = "study.objective"
-DEFAULT_METRIC = Objective().metric
 DIRECTIONS = ("maximize", "minimize")
 NO_GOAL = "onset is never for a trial that does not overfit, and never is no number: constrain it, e.g. 'onset >= 10'"
 _CONSTRAINT = re.compile(r"\s*(?P<metric>[^\s<>=]+)\s*(?P<relation>[<>=!]=?)\s*(?P<bound>\S+)\s*")
 
 
-def make_objective(node: Mapping[str, Any]) -> Objective:
+def default_objective(config: Mapping[str, Any]) -> Objective:
+    """What a config is about where nothing says what to optimise: the metric of its task."""
+    metric = task_of(config).objective
+    return Objective(metric=metric, direction=natural_direction(metric))
+
+
+def make_objective(node: Mapping[str, Any], default: str = Objective().metric) -> Objective:
     """Read `study.objective`; the direction of losses, gaps and costs is down, of everything else up, unless given.
+
+    Args:
+        node: Of the config.
+        default: The metric where it names none.
 
     Raises:
         ConfigError: It is unreadable, or contradicts itself.
     """
-    goals = _goals(node)
+    node = {**node, "metric": node["metric"] or default}
+    goals = _goals(node, default)
     penalty = tuple(_penalty(name, weight) for name, weight in (node.get("penalty") or {}).items())
     constraints = tuple(parse_constraint(text) for text in node.get("constraints") or ())
     if len(goals) > 1 and penalty:
@@ -85,7 +96,7 @@ def parse_constraint(text: str) -> Constraint:
     return Constraint(metric=metric, relation=cast("Relation", relation), bound=bound)
 
 
-def _goals(node: Mapping[str, Any]) -> list[Goal]:
+def _goals(node: Mapping[str, Any], default: str) -> list[Goal]:
     """The metrics with their directions: those of `metrics`, else the one of `metric`."""
     texts = list(node.get("metrics") or ())
     if not texts:
@@ -94,7 +105,7 @@ def _goals(node: Mapping[str, Any]) -> list[Goal]:
         goals = [Goal(metric=metric, direction=direction)]
     else:
         goals = [_goal(text) for text in texts]
-        _check_several(node, goals)
+        _check_several(node, goals, default)
     first = canonical(goals[0].metric)
     if first in MEASURES:
         instead = f"put a curve such as val/accuracy before it in {KEY}.metrics, or constrain it"
@@ -120,10 +131,10 @@ def _goal(text: str) -> Goal:
     return Goal(metric=metric, direction=direction)
 
 
-def _check_several(node: Mapping[str, Any], goals: Sequence[Goal]) -> None:
+def _check_several(node: Mapping[str, Any], goals: Sequence[Goal], default: str) -> None:
     if len(goals) == 1:
         raise ConfigError(f"{KEY}.metrics names one metric: for a single one, set {KEY}.metric={goals[0].metric}.")
-    if node["metric"] not in (DEFAULT_METRIC, goals[0].metric):
+    if node["metric"] not in (default, goals[0].metric):
         raise ConfigError(f"{KEY}.metric={node['metric']} and {KEY}.metrics contradict each other: give one of them.")
     if node["direction"]:
         raise ConfigError(

@@ -23,8 +23,9 @@ from idealfit.study.making import Made, Point, make_config
 from idealfit.study.objective import make_objective
 from idealfit.study.outcome import TrialRow
 from idealfit.study.samplers import SEVERAL_METRICS, make_sampler, num_points
-from idealfit.study.scoring import check_searched, make_steps
+from idealfit.study.scoring import check_promotion, check_searched, make_steps
 from idealfit.study.searching import Search, make_space, read_search
+from idealfit.tasks import task_of
 
 NOT_PART_OF_THE_QUESTION = (
     "trainer.rank_timeout_s",
@@ -191,7 +192,7 @@ def make_plan(
         raise StudyError("this config describes no study: it has no `study` node. Use a file of sweeps/.")
     search = read_search(composer, study, entries=entries or {}, fixed=fixed)
     space = search.space
-    objective = make_objective(study["objective"])
+    objective = make_objective(study["objective"], task_of(root).objective)
     name = check_name(study["name"])
     runs_dir = Path(root["runs_dir"]).expanduser().resolve()
     base = composer.trial_config({})
@@ -200,6 +201,7 @@ def make_plan(
     make_sampler(study["sampler"], study["sampler_options"], space=space, seed=study["seed"])
     if objective.others:
         _check_several(study)
+    check_promotion(study, root)
     budget = study["budget"]
     corners = [(params, make_config(composer, search.derivation, params).config) for params in space.corners()]
     search.derivation.check(flattened(config) for _, config in corners)

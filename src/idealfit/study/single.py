@@ -10,10 +10,11 @@ from pathlib import Path
 from idealfit.config import Composer
 from idealfit.engines import InlineEngine, LocalEngine
 from idealfit.record import Record
-from idealfit.spec import JSON, ConfigError, Engine, FailureKind, Objective, TrialResult, TrialSpec, record_path
+from idealfit.spec import JSON, ConfigError, Engine, FailureKind, TrialResult, TrialSpec, record_path
 from idealfit.study.circumstances import Circumstances
 from idealfit.study.finishing import Finisher
 from idealfit.study.mirroring import RunMirror
+from idealfit.study.objective import default_objective
 from idealfit.study.stopping import StopSwitch
 from idealfit.trial import check_trial, run_trial
 
@@ -47,7 +48,7 @@ def run_single(
         config=config,
         record_dir="",
         seed=config["seed"],
-        objective=Objective(),
+        objective=default_objective(config),
         overrides=list(overrides),
         trusted_packages=list(root["trusted_packages"]),
         working_dir=str(Path.cwd()),
@@ -157,12 +158,12 @@ def epoch_header(metrics: Mapping[str, float]) -> str:
 
 
 def epoch_line(epoch: int, metrics: Mapping[str, float]) -> str:
-    """One epoch: losses, then accuracies, train beside validation; a module of one's own shows what it logs."""
+    """One epoch: losses, then accuracies or the like, train beside validation; a module of one's own shows its own."""
     return f"{epoch:>5}  " + "  ".join(f"{metrics[name]:>{_width(name)}.4f}" for name in _shown(metrics))
 
 
 def _shown(metrics: Mapping[str, float]) -> list[str]:
-    usual = [f"{part}/{what}" for what in ("loss", "accuracy") for part in ("train", "val")]
+    usual = [f"{part}/{what}" for what in ("loss", "accuracy", "f1", "mae", "r2") for part in ("train", "val")]
     return [name for name in usual if name in metrics] or sorted(name for name in metrics if "/" in name)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from idealfit.objective import summary_name
+from idealfit.objective import BEST, summary_name
 from idealfit.spec import JSON, Objective, sha256_of
 from idealfit.tracking.naming import quoted, valid_key
 
@@ -28,11 +28,13 @@ VERDICT = "attributes.`Description`"
 # Columns wide enough for their names; score and verdict fit beside the assistant that MLflow opens on the first visit.
 WIDTHS = {"metrics": 148, "params": 120, "tags": 90, "attributes": 275}
 # MLflow draws a chart for each metric that no chart of the view names. These ones would only repeat the columns.
-_CURVES = [f"{part}/{name}" for part in ("train", "val") for name in ("loss", "accuracy", "top5_accuracy")]
+_KINDS = ("loss", "accuracy", "top5_accuracy", "exact_match", "f1", "mae", "mse", "r2")
+_CURVES = [f"{part}/{name}" for part in ("train", "val") for name in _KINDS]
 _NO_CHART = [
     *_CURVES,
     *(f"final/{name.replace('/', '_')}" for name in _CURVES),
-    *("lr", "epoch_seconds", "samples_per_second", "objective", "best/val_accuracy", "best/val_loss", "best/epoch"),
+    *("lr", "epoch_seconds", "samples_per_second", "objective", "best/epoch"),
+    *(f"best/{name.replace('/', '_')}" for name in BEST),
     *("overfit/gap_at_best", "overfit/gap_final", "overfit/onset_epoch", "overfit/val_loss_rise"),
 ]
 
@@ -49,7 +51,7 @@ def score_metric(objective: Objective) -> str:
         return "objective"
     if objective.epoch == "last":
         return f"final/{objective.metric.replace('/', '_')}"
-    if objective.epoch == "best" and objective.metric in ("val/accuracy", "val/loss"):
+    if objective.epoch == "best" and objective.metric in BEST:
         return f"best/{objective.metric.replace('/', '_')}"
     return "objective"
 
@@ -116,7 +118,9 @@ class StudyViews:
 
     def _overfitting(self) -> JSON:
         section = _section("Did it overfit?", columns=2)
-        curves = [_lines(["val/loss", "train/loss"]), _lines(["val/accuracy", "train/accuracy"])]
+        kind = self.objective.metric.partition("/")[2]
+        kind = kind if self.objective.metric in BEST and kind != "loss" else "accuracy"
+        curves = [_lines(["val/loss", "train/loss"]), _lines([f"val/{kind}", f"train/{kind}"])]
         gaps = _scatter(("METRIC", "overfit/gap_at_best"), ("METRIC", score_metric(self.objective)))
         return self._state([section], self._placed(section, [*curves, gaps, _bars("overfit/gap_at_best")]))
 

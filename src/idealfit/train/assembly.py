@@ -17,6 +17,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 
 from idealfit.config.schema import TrainerConfig
+from idealfit.objective import natural_direction
 from idealfit.spec import JSON, ConfigError
 from idealfit.train.checkpoints import SafeCheckpointIO
 from idealfit.train.distributed import CUDA_NAMES, check_devices, strategy_options
@@ -74,7 +75,7 @@ def early_stopping(config: TrainerConfig) -> list[Callback]:
             stopping.monitor,
             patience=stopping.patience,
             min_delta=stopping.min_delta,
-            mode="min" if "loss" in stopping.monitor else "max",
+            mode="min" if natural_direction(stopping.monitor) == "minimize" else "max",
             check_on_train_epoch_end=True,
         )
     ]

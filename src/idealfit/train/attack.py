@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from idealfit.config.schema import AttackConfig
 from idealfit.data import ImageData, TrainingData
 from idealfit.spec import ConfigError
+from idealfit.tasks import Task
 from idealfit.train.evaluation import EvalBatches, eval_mode
+from idealfit.train.measuring import HITS, class_hits
 from idealfit.train.task import Criterion
 
 ROBUST_ACCURACY = "val/robust_accuracy"
@@ -32,6 +34,7 @@ class Attack:
         low: Black on that scale, `[C, 1, 1]`.
         high: White.
         num_steps: Gradients that are followed.
+        hits: Says which images are still recognised.
     """
 
     criterion: Criterion
@@ -39,6 +42,7 @@ class Attack:
     low: Tensor
     high: Tensor
     num_steps: int
+    hits: Callable[[Tensor, Tensor], Tensor] = class_hits
 
     def __call__(self, model: nn.Module, data: EvalBatches, convert: Callable[[Tensor], Tensor]) -> dict[str, float]:
         """`{"val/robust_accuracy": ...}`."""
@@ -47,7 +51,7 @@ class Attack:
             for images, labels in data.eval_batches("val"):
                 changed = self.changed(model, images, labels, convert)
                 with torch.no_grad():
-                    hits = hits.to(labels.device) + (model(convert(changed)).argmax(dim=1) == labels).sum()
+                    hits = hits.to(labels.device) + self.hits(model(convert(changed)), labels).sum()
                 count += len(labels)
         return {ROBUST_ACCURACY: int(hits) / count}
 
@@ -76,14 +80,19 @@ def _plain_kernels() -> Any:
     return torch.backends.cudnn.flags(enabled=False)
 
 
-def make_attack(config: AttackConfig, data: TrainingData, criterion: Criterion) -> Attack | None:
+def make_attack(config: AttackConfig, data: TrainingData, criterion: Criterion, task: Task) -> Attack | None:
     """The attack that `config` asks for; None where its epsilon is 0.
 
     Raises:
-        ConfigError: The data do not say what their pixels mean.
+        ConfigError: The data do not say what their pixels mean, or their images have no class.
     """
     if not config.epsilon:
         return None
+    if task.name not in HITS:
+        raise ConfigError(
+            "trainer.attack.epsilon: the attack counts the images whose class is still recognised, and "
+            f"task={task.name} gives images none. Take task=multi_class or binary, or epsilon 0"
+        )
     if not isinstance(data, ImageData):
         raise ConfigError("trainer.attack.epsilon: a data module of your own does not say what black and white are")
     mean, std = (torch.tensor(values, dtype=torch.float32).view(-1, 1, 1) for values in (data.mean, data.std))
@@ -93,4 +102,5 @@ def make_attack(config: AttackConfig, data: TrainingData, criterion: Criterion) 
         low=-mean / std,
         high=(255.0 - mean) / std,
         num_steps=config.steps,
+        hits=HITS[task.name],
     )

@@ -6,8 +6,10 @@ import lightning.pytorch as pl
 from torch import nn
 
 from idealfit.config.schema import TrainerConfig
+from idealfit.data import BRIGHTNESS
 from idealfit.models.estimators import Estimator
-from idealfit.spec import ConfigError
+from idealfit.spec import JSON, ConfigError
+from idealfit.tasks import BINARY, MULTI_CLASS, Task
 
 
 def check_net(net: nn.Module) -> None:
@@ -35,13 +37,42 @@ def check_own_module(net: pl.LightningModule, trainer: TrainerConfig) -> None:
             raise ConfigError(f"{key}: model {type(net).__name__} has a training_step of its own: do it there")
 
 
-def check_estimator(net: Estimator, augment: nn.Module | None, trainer: TrainerConfig) -> None:
+def check_task(config: JSON, augment: nn.Module | None) -> None:
+    """Check that augmentation leaves what is learned as it is.
+
+    Raises:
+        ConfigError: It would change it.
+    """
+    if augment is not None and (config.get("task") or {}).get("target") == BRIGHTNESS:
+        raise ConfigError(
+            "task.target=brightness is measured on an image as it is, and augmentation changes it: take augment=none"
+        )
+
+
+def check_own_data(module: pl.LightningDataModule, task: Task) -> None:
+    """Refuse to make targets of the labels of a data module, which idealfit sees batch by batch.
+
+    Raises:
+        ConfigError: The task needs other targets.
+    """
+    if task.name != MULTI_CLASS:
+        raise ConfigError(
+            f"task={task.name}: data {type(module).__name__} is a data module of its own, and idealfit makes targets "
+            "of the images of its own data sets only. Take task=multi_class, or an ImageSource in the module's place."
+        )
+
+
+def check_estimator(net: Estimator, augment: nn.Module | None, trainer: TrainerConfig, task: Task) -> None:
     """Refuse what only a network can use.
 
     Raises:
         ConfigError: It is asked for.
     """
     name = type(net).__name__
+    if task.name not in (MULTI_CLASS, BINARY):
+        raise ConfigError(
+            f"model {name} gives each image one class, and {task.row}. Take a network, or task=multi_class or binary"
+        )
     if augment is not None:
         raise ConfigError(f"model {name} sees each training image once, as it is: take augment=none")
     if trainer.attack.epsilon:

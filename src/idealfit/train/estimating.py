@@ -59,7 +59,7 @@ def fit_estimator(
         net,
         parts.data,
         weights=None,
-        loss=parts.loss,
+        activation=parts.measure.activation,
         num_images=parts.data.sizes["val"],
         num_classes=parts.data.num_classes,
     )

@@ -11,7 +11,9 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from idealfit.train.task import METRIC_KINDS, MIN_CLASSES_FOR_TOP_K, TOP_K, Criterion
+from idealfit.tasks import TASKS, Task
+from idealfit.train.measuring import Measure, more_metrics, no_outputs
+from idealfit.train.task import Criterion
 
 Part = Literal["train", "val"]
 
@@ -20,7 +22,7 @@ class EvalBatches(Protocol):
     """Where images to score come from: `data.TrainingData` is one."""
 
     def eval_batches(self, part: Part, *, rank: int = 0, world_size: int = 1) -> Iterable[tuple[Tensor, Tensor]]:
-        """Batches of images `[B, C, H, W]` and labels `[B]`; together, the ranks get each image once."""
+        """Batches of images `[B, C, H, W]` and labels or targets; together, the ranks get each image once."""
         ...
 
 
@@ -44,19 +46,23 @@ ALONE = Ranks()
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Loss and accuracies of a network, by part.
+    """Loss and metrics of a network, by part.
 
     Attributes:
         criterion: The loss on logits and labels.
         sums_over_batch: Whether the criterion adds up a batch instead of averaging it.
-        num_classes: From 10 classes up, top-5 accuracy is measured too.
+        measure: What is measured beside the loss.
         parts: What to score.
+        task: Decides what `more` may name.
+        more: Further metrics, which need the outputs of all images at once.
     """
 
     criterion: Criterion
     sums_over_batch: bool
-    num_classes: int
+    measure: Measure
     parts: Sequence[Part]
+    task: Task = TASKS["multi_class"]
+    more: Sequence[str] = ()
 
     def __call__(
         self,
@@ -73,35 +79,65 @@ class Evaluation:
             convert: Turns images into the precision of the model.
             ranks: Those that share the work; each gets the metrics of all images.
         """
+        device = next(chain(model.parameters(), model.buffers())).device  # nearest neighbours have buffers alone
         with torch.inference_mode(), eval_mode(model):
             mine = {part: data.eval_batches(part, rank=ranks.rank, world_size=ranks.size) for part in self.parts}
-            sums = ranks.add_up(torch.stack([self._sums(model, batches, convert) for batches in mine.values()]))
-            means = (sums[:, 1:] / sums[:, :1]).tolist()
-        kinds = METRIC_KINDS[: len(means[0])]
-        return {
-            f"{part}/{kind}": value
-            for part, row in zip(self.parts, means, strict=True)
-            for kind, value in zip(kinds, row, strict=True)
-        }
+            kept: dict[Part, list[tuple[Tensor, Tensor]]] = {part: [] for part in self.parts}
+            rows = [self._sums(model, batches, convert, device, kept[part]) for part, batches in mine.items()]
+            sums = ranks.add_up(torch.stack(rows)).tolist()
+            more = {part: self._more(kept[part], ranks, device) for part in self.parts} if self.more else {}
+        found = {}
+        for part, (count, loss, *measured) in zip(self.parts, sums, strict=True):
+            metrics = dict(zip(self.measure.names, self.measure.finish(count, measured), strict=True))
+            for kind, value in {"loss": loss / count, **metrics, **more.get(part, {})}.items():
+                found[f"{part}/{kind}"] = value
+        return found
+
+    def _more(self, kept: Sequence[tuple[Tensor, Tensor]], ranks: Ranks, device: torch.device) -> dict[str, float]:
+        none = no_outputs(self.task, self.measure.num_classes, device)
+        outputs, targets = (torch.cat(column) for column in zip(none, *kept, strict=True))
+        outputs, targets = gathered(outputs, ranks).cpu(), gathered(targets, ranks).cpu()
+        return more_metrics(self.task, self.more, self.measure.activation(outputs), targets, self.measure.num_classes)
 
     def _sums(
-        self, model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], convert: Callable[[Tensor], Tensor]
+        self,
+        model: nn.Module,
+        batches: Iterable[tuple[Tensor, Tensor]],
+        convert: Callable[[Tensor], Tensor],
+        device: torch.device,
+        kept: list[tuple[Tensor, Tensor]],
     ) -> Tensor:
-        """Float `[3]` or `[4]`: number of images, and over them the sum of losses, hits and top-5 hits."""
-        device = next(chain(model.parameters(), model.buffers())).device  # nearest neighbours have buffers alone
+        """Float `[2 + ...]`: number of images, and over them the sum of losses and of what is measured.
+
+        Outputs and targets go to `kept` where more is asked for.
+        """
         # Double: float32 runs out of digits in a sum over a million images. (Apple's devices have no double.)
         precise = torch.float32 if device.type == "mps" else torch.float64
-        has_top_k = self.num_classes >= MIN_CLASSES_FOR_TOP_K
-        sums = [torch.zeros(4 if has_top_k else 3, dtype=precise, device=device)]  # for a rank without an image
+        sums = []
         for images, labels in batches:
             logits = model(convert(images))
             loss = self.criterion(logits, labels)
             row = [torch.full_like(loss, len(labels), dtype=precise)]
-            row += [loss if self.sums_over_batch else loss * len(labels), (logits.argmax(dim=1) == labels).sum()]
-            if has_top_k:
-                row.append((logits.topk(TOP_K, dim=1).indices == labels[:, None]).sum())
-            sums.append(torch.stack([value.to(precise) for value in row]))
+            row += [loss if self.sums_over_batch else loss * len(labels), *self.measure.sums(logits, labels)]
+            sums.append(torch.cat([value.to(precise).reshape(-1) for value in row]))
+            if self.more:
+                kept.append((logits.float(), labels))
+        if not sums:  # a rank without an image
+            return torch.zeros(2 + self.measure.num_sums, dtype=precise, device=device)
         return torch.stack(sums).sum(dim=0)
+
+
+def gathered(rows: Tensor, ranks: Ranks) -> Tensor:
+    """The rows of all ranks, `[n, ...]` of each to `[N, ...]`: each puts its own between zeros, which add up."""
+    if ranks.size == 1:
+        return rows
+    counts = torch.zeros(ranks.size, dtype=torch.int64, device=rows.device)
+    counts[ranks.rank] = len(rows)
+    counts = ranks.add_up(counts)
+    start = int(counts[: ranks.rank].sum())
+    everybody = rows.new_zeros(int(counts.sum()), *rows.shape[1:])
+    everybody[start : start + len(rows)] = rows
+    return ranks.add_up(everybody)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,12 +20,15 @@ from idealfit.data.rng import derive_seed
 from idealfit.models.estimators import Estimator
 from idealfit.protocol import fold_of
 from idealfit.spec import JSON, ConfigError, Objective
+from idealfit.tasks import MULTI_CLASS, TASKS, Task, task_of
 from idealfit.train.attack import ROBUST_ACCURACY, Attack, make_attack
-from idealfit.train.checks import check_estimator, check_net, check_own_module
+from idealfit.train.checks import check_estimator, check_net, check_own_data, check_own_module, check_task
 from idealfit.train.evaluation import Evaluation
+from idealfit.train.measuring import Measure, make_measure
 from idealfit.train.schedule import Schedule, lr_factor, offered_arguments, scaled_rates
 from idealfit.train.task import (
     Criterion,
+    asked_metrics,
     check_metric,
     check_mixed_labels,
     check_objective,
@@ -46,6 +49,8 @@ class Parts:
         schedule: None leaves the learning rate.
         source: What the images were read from; None where the user brought a data module.
         origin: Facts of the weights that the network started from.
+        task: What is learned.
+        more: Metrics beyond the task's own that every epoch measures.
     """
 
     trainer: TrainerConfig
@@ -57,6 +62,8 @@ class Parts:
     schedule: Schedule | None
     source: ImageSource | None
     origin: JSON = field(default_factory=dict)
+    task: Task = TASKS[MULTI_CLASS]
+    more: Sequence[str] = ()
 
     @property
     def stepper(self) -> Optimizer:
@@ -69,20 +76,27 @@ class Parts:
         """Whether the criterion averages over a batch (else it adds up)."""
         return getattr(self.loss, "reduction", "mean") == "mean"
 
+    @cached_property
+    def measure(self) -> Measure:
+        """What is measured beside the loss."""
+        return make_measure(self.task, self.data.num_classes, self.loss)
+
     @property
     def evaluation(self) -> Evaluation:
         """How the network is scored after each epoch."""
         return Evaluation(
             criterion=self.criterion,
             sums_over_batch=not self.averages_batch,
-            num_classes=self.data.num_classes,
+            measure=self.measure,
             parts=("train", "val") if self.trainer.train_eval else ("val",),
+            task=self.task,
+            more=self.more,
         )
 
     @cached_property
     def attack(self) -> Attack | None:
         """What changes validation images against the network."""
-        return make_attack(self.trainer.attack, self.data, self.criterion)
+        return make_attack(self.trainer.attack, self.data, self.criterion, self.task)
 
     @property
     def monitors(self) -> dict[str, str]:
@@ -99,6 +113,7 @@ class Parts:
                 "image_shape": list(self.data.image_shape),
                 "num_classes": self.data.num_classes,
                 "class_names": list(self.data.class_names),
+                **({} if self.task.name == MULTI_CLASS else self._task_facts()),
                 "data_fingerprint": self.data.fingerprint,
                 "split_sha256": self.data.split_sha256,
                 "num_train_images": self.data.sizes["train"],
@@ -106,6 +121,9 @@ class Parts:
             }
             | (_image_facts(self.data) if isinstance(self.data, ImageData) else {})
         )
+
+    def _task_facts(self) -> JSON:
+        return {"task": self.task.name, "num_outputs": self.data.num_outputs}
 
 
 Opened = tuple[TrainingData, ImageSource | None]
@@ -134,17 +152,18 @@ def make_parts(
     Raises:
         UserError: Something does not exist, is not trusted, or does not fit together.
     """
-    trainer = trainer_config(config)
+    trainer, task = trainer_config(config), task_of(config)
     augment: Any = make_augment(config, trusted)
+    check_task(config, augment)
     data, source = opened or open_data(config, trainer, augment, trusted, train_on_val=refit, unlock_test=unlock_test)
     # Initial weights depend on the seed alone, not on what was drawn before.
     torch.manual_seed(derive_seed(config["seed"], "init"))
-    shape = {"image_shape": data.image_shape, "num_classes": data.num_classes}
+    shape = {"image_shape": data.image_shape, "num_classes": data.num_outputs}
     net = build_network(config["model"], trusted=trusted, extra=shape)
     check_net(net)
     origin = {} if unlock_test else prepare(net, config["model"])  # a test brings the weights of the end
     if isinstance(net, Estimator):
-        check_estimator(net, augment, trainer)
+        check_estimator(net, augment, trainer, task)
     if isinstance(net, pl.LightningModule):
         check_own_module(net, trainer)
     loss = build(config["loss"], expect=nn.Module, trusted=trusted)
@@ -154,21 +173,27 @@ def make_parts(
         data=data,
         net=net,
         loss=loss,
-        criterion=make_criterion(loss, data.num_classes),
+        criterion=make_criterion(loss, data.num_classes, task),
         optimizer=optimizer,
         schedule=_make_schedule(config, optimizer, trainer, data.num_train_batches, trusted) if optimizer else None,
         source=source,
         origin=origin,
+        task=task,
     )
-    if not isinstance(net, pl.LightningModule) and isinstance(augment, Mixing) and augment.mixes:
-        check_mixed_labels(loss, parts.criterion, data.num_classes)
+    parts = replace(parts, more=asked_metrics(task, config, objective, parts.monitors.values()))
     if not isinstance(net, pl.LightningModule):  # what a user's own module logs is known only when it has run
-        logged = metric_names(data.num_classes, train_eval=trainer.train_eval)
-        logged += [ROBUST_ACCURACY] if parts.attack else []
-        check_objective(objective, logged)
-        for key, name in parts.monitors.items():
-            check_metric(key, name, logged)
+        _check_logged(parts, objective)
+        if task.name == MULTI_CLASS and isinstance(augment, Mixing) and augment.mixes:
+            check_mixed_labels(loss, parts.criterion, data.num_classes)
     return parts
+
+
+def _check_logged(parts: Parts, objective: Objective) -> None:
+    logged = metric_names(parts.measure, parts.more, train_eval=parts.trainer.train_eval)
+    logged += [ROBUST_ACCURACY] if parts.attack else []
+    check_objective(objective, logged, parts.task)
+    for key, name in parts.monitors.items():
+        check_metric(key, name, logged)
 
 
 def _image_facts(data: ImageData) -> JSON:
@@ -211,6 +236,8 @@ def open_data(
     source = build(node, expect=(ImageSource, pl.LightningDataModule), trusted=trusted, extra=common)
     fold = fold_of(config)
     if isinstance(source, pl.LightningDataModule):
+        if config.get("task"):
+            check_own_data(source, task_of(config))
         if fold:
             raise ConfigError(
                 f"protocol=kfold: the data module {type(source).__name__} splits its images itself, so idealfit can't "
@@ -232,6 +259,7 @@ def open_data(
         train_on_val=train_on_val,
         unlock_test=unlock_test,
         fold=fold,
+        task=config.get("task"),
     )
     return data, source
 

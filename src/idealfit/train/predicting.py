@@ -28,7 +28,8 @@ def best_predictions(
 ) -> Predictions | None:
     """What `net` with the best weights says of the validation images of `parts`.
 
-    None where there are no weights, or where it cannot say: predictions are not worth a trained network.
+    None where there are no weights, where images have no class, or where it cannot say: predictions are not worth a
+    trained network.
 
     Args:
         net: Where its data are.
@@ -36,14 +37,14 @@ def best_predictions(
         weights: The state dict of the best epoch.
         convert: Turns images into the precision of the network.
     """
-    if not weights.exists():
+    if not weights.exists() or not parts.task.is_of_classes:
         return None
     try:
         return predict_validation(
             net,
             parts.data,
             weights=weights,
-            loss=parts.loss,
+            activation=parts.measure.activation,
             num_images=parts.data.sizes["val"],
             num_classes=parts.data.num_classes,
             convert=convert,
@@ -59,7 +60,7 @@ def predict_validation(
     data: EvalBatches,
     *,
     weights: Path | None,
-    loss: nn.Module,
+    activation: Callable[[Tensor], Tensor],
     num_images: int,
     num_classes: int,
     convert: Callable[[Tensor], Tensor] = _as_they_are,
@@ -70,14 +71,13 @@ def predict_validation(
         net: Images to logits.
         data: Whose part "val" is scored.
         weights: The state dict of the best epoch; None takes `net` as it is.
-        loss: Says what a logit means: for binary cross-entropy each class has a probability of its own.
+        activation: Logits to a probability for each class.
         num_images: Images of that part.
-        num_classes: Logits of each image.
+        num_classes: Classes that are told apart.
         convert: Turns images into the precision of the network.
     """
     if weights:
         net.load_state_dict(load_safely(weights))
-    activation = probabilities(loss)
     scored = kept_scores(num_images, num_classes)
     is_scored = torch.zeros(num_images, dtype=torch.bool)
     is_scored[torch.from_numpy(scored)] = True
@@ -86,7 +86,7 @@ def predict_validation(
     start = 0
     with torch.inference_mode(), eval_mode(net):
         for images, labels in data.eval_batches("val"):
-            scores = activation(net(convert(images)).float())
+            labels, scores = as_classes(labels), activation(net(convert(images)).float())
             worst.add(start, images, scores.gather(1, labels[:, None])[:, 0])
             kept = is_scored[start : start + len(labels)].to(scores.device)
             columns = (labels, scores.argmax(dim=1), scores[kept].half())
@@ -104,9 +104,9 @@ def predict_validation(
     )
 
 
-def probabilities(loss: nn.Module) -> Callable[[Tensor], Tensor]:
-    """From logits `[B, num_classes]` to a probability for each class, as `loss` means them."""
-    return torch.sigmoid if isinstance(loss, nn.BCEWithLogitsLoss) else lambda logits: logits.softmax(dim=1)
+def as_classes(labels: Tensor) -> Tensor:
+    """int64 `[B]`: class 1 or 0 of binary targets `[B, 1]`; classes are what they are."""
+    return (labels[:, 0] > 0.5).long() if labels.is_floating_point() else labels
 
 
 class _Worst:

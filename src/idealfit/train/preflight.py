@@ -61,7 +61,7 @@ def _try_forward(parts: Parts) -> None:
             logits: Any = parts.net(images)
         except Exception as error:  # a user's own net may raise anything
             raise ConfigError(f"model {name} fails on images {list(images.shape)}: {error}") from error
-        expected = (len(images), parts.data.num_classes)
+        expected = (len(images), parts.data.num_outputs)
         if not isinstance(logits, Tensor) or tuple(logits.shape) != expected:
             got = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise ConfigError(

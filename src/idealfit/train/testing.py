@@ -15,7 +15,7 @@ from idealfit.train.assembly import make_trainer, quiet
 from idealfit.train.checkpoints import load_safely
 from idealfit.train.evaluation import eval_mode
 from idealfit.train.parts import make_parts
-from idealfit.train.predicting import probabilities
+from idealfit.train.predicting import as_classes
 
 
 def score_test_images(
@@ -47,10 +47,10 @@ def score_test_images(
     net = parts.net.to(device)
     net.load_state_dict(load_safely(weights))
     parts.data.to(device)
-    activation, convert = probabilities(parts.loss), trainer.precision_plugin.convert_input
+    activation, convert = parts.measure.activation, trainer.precision_plugin.convert_input
     labels, scores = [], []
     with trainer.precision_plugin.val_step_context(), torch.inference_mode(), eval_mode(net):
         for images, right in parts.data.test_batches():  # type: ignore[attr-defined]
             scores.append(activation(net(convert(images)).float()).cpu().double().numpy())
-            labels.append(right.cpu().numpy())
+            labels.append(as_classes(right).cpu().numpy())
     return np.concatenate(labels), np.concatenate(scores)

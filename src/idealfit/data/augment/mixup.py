@@ -46,11 +46,12 @@ def apply_augment(
     """Augment one batch, its random numbers drawn from `stream`.
 
     Returns:
-        Images `[B, C, H, W]`, and labels: int64 `[B]` as they came, or float `[B, num_classes]` where they are mixed.
+        Images `[B, C, H, W]`, and labels: as they came, or float `[B, num_classes]` where they are mixed; targets of
+        several columns are mixed as they are.
     """
     with torch.no_grad():
         changed: Tensor = stream.run(lambda: augment(images))
         if not (isinstance(augment, Mixing) and augment.mixes):
             return changed, labels
-        targets = F.one_hot(labels, num_classes).to(changed.dtype)
+        targets = labels if labels.is_floating_point() else F.one_hot(labels, num_classes).to(changed.dtype)
         return stream.run(lambda: augment.mix(changed, targets))

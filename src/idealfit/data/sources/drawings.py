@@ -82,6 +82,8 @@ class QuickDrawStrokes(_Drawings):
         max_points: Length of the sequences.
     """
 
+    has_pixels = False
+
     def __init__(
         self,
         root: str | Path,

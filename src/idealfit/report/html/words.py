@@ -9,7 +9,7 @@ from typing import Any
 from idealfit.study.outcome import TrialRow
 
 _PARTS = {"train": "training", "val": "validation", "test": "test"}
-_FRACTIONS = ("accuracy", "f1", "auc", "precision", "recall")
+_FRACTIONS = ("accuracy", "f1", "auc", "precision", "recall", "exact_match")
 
 
 def is_fraction(metric: str) -> bool:

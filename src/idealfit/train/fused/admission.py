@@ -12,6 +12,7 @@ from idealfit.config.schema import TrainerConfig
 from idealfit.data import ImageData
 from idealfit.models.estimators import Estimator
 from idealfit.spec import JSON, sha256_of
+from idealfit.tasks import MULTI_CLASS
 from idealfit.train.fused.errors import NotFusableError, UnlikeGroupError
 from idealfit.train.fused.member import Applicant, Member
 from idealfit.train.parts import Opened, Parts, make_augment, make_parts, open_data, trainer_config
@@ -71,9 +72,8 @@ class Admission:
         return member
 
     def _open(self, config: JSON, trainer: TrainerConfig, applicant: Applicant) -> Opened:
-        key = sha256_of(
-            [config["seed"], config["data"], config.get("augment"), config.get("protocol"), trainer.eval_batch_size]
-        )
+        nodes = [config.get(name) for name in ("seed", "data", "augment", "protocol", "task")]
+        key = sha256_of([*nodes, trainer.eval_batch_size])
         if key not in self._opened:
             trusted = applicant.trusted_packages
             opened = open_data(config, trainer, make_augment(config, trusted), trusted)
@@ -108,6 +108,10 @@ def check_parts(parts: Parts) -> None:
     Raises:
         NotFusableError: It is not supported.
     """
+    if parts.task.name != MULTI_CLASS:
+        raise NotFusableError(f"task={parts.task.name}")
+    if parts.more:
+        raise NotFusableError(f"the metrics {', '.join(parts.more)}")
     if isinstance(parts.net, pl.LightningModule):
         raise NotFusableError("a LightningModule of your own")
     if isinstance(parts.net, Estimator):
