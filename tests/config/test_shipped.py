@@ -16,7 +16,7 @@ from idealfit.config.compose import TRIAL_GROUPS
 from idealfit.config.schema_groups import SCHEMAS
 from idealfit.data import DATA_KEYS, ImageSource
 from idealfit.space import Space
-from idealfit.train.transfer import MODEL_KEYS
+from idealfit.train.transfer import BODY, MODEL_KEYS
 
 GROUPS = [group for group in SCHEMAS if group in TRIAL_GROUPS]
 OPTIONS = [(group, option) for group in GROUPS for option in group_options(group)]
@@ -67,7 +67,7 @@ def test_the_keys_are_the_parameters_of_the_class(nodes: dict[tuple[str, str], A
         return
     cls = get_class(node["_target_"])
     parameters = inspect.signature(cls).parameters
-    common = set(DATA_KEYS) if issubclass(cls, ImageSource) else set(MODEL_KEYS) if group == "model" else set()
+    common = set(DATA_KEYS) if issubclass(cls, ImageSource) else {*MODEL_KEYS, BODY} if group == "model" else set()
     keys = set(node) - {"_target_"} - common
     assert keys <= set(parameters), f"{cls.__name__} takes no {keys - set(parameters)}"
     assert set(parameters) - keys <= ELSEWHERE | NEVER_NEEDED, f"{cls.__name__} takes more"

@@ -109,9 +109,6 @@ def test_weights_of_another_network_or_damaged_ones_are_refused(config: JSON, we
         ConfigError, match=r"of another network than this CNN: layers.0.weight is \[8, 1, 3, 3\], it is \[4"
     ):
         make_parts(config, objective=Objective(), trusted=[])
-    config["model"] = {"_target_": "idealfit.models.KNN", "weights": str(weights)}
-    with pytest.raises(ConfigError, match="KNN is fitted anew"):
-        make_parts(config, objective=Objective(), trusted=[])
     damaged = tmp_path / "damaged.pt"
     damaged.write_bytes(b"<html>404</html>")
     with pytest.raises(ConfigError, match=r"damaged.pt can't be read"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from omegaconf import MISSING
 
@@ -93,7 +94,14 @@ class RNNConfig(ModelConfig):
 
 
 @dataclass
-class KNNConfig(ModelConfig):
+class EstimatorConfig(ModelConfig):
+    """What every estimator has."""
+
+    body: Any = MISSING
+
+
+@dataclass
+class KNNConfig(EstimatorConfig):
     """`models.KNN`."""
 
     k: int = bounded(at_least=1)
@@ -101,7 +109,7 @@ class KNNConfig(ModelConfig):
 
 
 @dataclass
-class SVMConfig(ModelConfig):
+class SVMConfig(EstimatorConfig):
     """`models.SVM`."""
 
     c: float = bounded(above=0)
@@ -110,7 +118,7 @@ class SVMConfig(ModelConfig):
 
 
 @dataclass
-class ForestConfig(ModelConfig):
+class ForestConfig(EstimatorConfig):
     """`models.Forest`."""
 
     trees: int = bounded(at_least=1)

@@ -1,4 +1,7 @@
-"""Classifiers that are fitted to all training images in one go: nearest neighbours, and scikit-learn's."""
+"""Classifiers that are fitted to all training images in one go: nearest neighbours, and scikit-learn's.
+
+They look at pixels, or at the features that a trained network, frozen, makes of them.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from idealfit.models._parts import check_knobs
+from idealfit.models.frozen import Frozen
 from idealfit.spec import ConfigError, nearest
 
 DISTANCES = {"l1": 1.0, "l2": 2.0}
 KERNELS = ("linear", "poly", "rbf", "sigmoid")
 FEATURES = ("sqrt", "log2", "all")
 LEAST = 1e-6  # a probability of 0 has no logarithm
+PIECE = 1024  # images that a network makes features of at a time
 
 
 class Estimator(nn.Module):
@@ -28,8 +33,12 @@ class Estimator(nn.Module):
 
     What it has learned is a function of the images that it saw and of its seed, so its state dict is these, and nothing
     is pickled: loading it fits it again.
+
+    Attributes:
+        body: Makes features of images; None: the pixels are the features. `images` then holds these.
     """
 
+    body: Frozen | None
     images: Tensor
     labels: Tensor
     seed: Tensor
@@ -37,13 +46,16 @@ class Estimator(nn.Module):
     def __init__(self, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__()
         self.num_classes = num_classes
+        self.body = None
         self.register_buffer("images", torch.empty(0, *image_shape))
         self.register_buffer("labels", torch.empty(0, dtype=torch.int64))
         self.register_buffer("seed", torch.randint(2**31 - 1, ()))
 
     def fit(self, images: Tensor, labels: Tensor) -> None:
         """Learn float images `[N, C, H, W]` with their labels `[N]`, or with targets 0 and 1 `[N, 1]`."""
-        self.images, self.labels = images, labels[:, 0].long() if labels.ndim == 2 else labels
+        with torch.no_grad():
+            self.images = self.seen(images)
+        self.labels = labels[:, 0].long() if labels.ndim == 2 else labels
         self._learn()
 
     @property
@@ -51,19 +63,30 @@ class Estimator(nn.Module):
         """Classes that are told apart."""
         return max(2, self.num_classes)
 
+    def seen(self, images: Tensor) -> Tensor:
+        """What it looks at: `[B, C, H, W]` as they are, or their features `[B, F]`."""
+        if self.body is None:
+            return images
+        return torch.cat([self.body(piece) for piece in torch.split(images, PIECE)])
+
     def forward(self, images: Tensor) -> Tensor:
         """Images `[B, C, H, W]` to logits `[B, num_classes]`."""
-        logits = self.logits(images)
+        logits = self.logits(self.seen(images))
         return logits if self.num_classes > 1 else logits[:, 1:] - logits[:, :1]
 
     @abstractmethod
     def logits(self, images: Tensor) -> Tensor:
-        """Images `[B, C, H, W]` to a logit for each class that is told apart."""
+        """Images or their features to a logit for each class that is told apart."""
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Fit again to the images in `state_dict`."""
-        self.seed = state_dict["seed"].to(self.images.device)
-        self.fit(state_dict["images"].to(self.images.device), state_dict["labels"].to(self.images.device))
+        device = self.images.device
+        if self.body is not None:
+            weights = {key.removeprefix("body."): value for key, value in state_dict.items() if key.startswith("body.")}
+            self.body.load_state_dict(weights)
+        self.seed = state_dict["seed"].to(device)
+        self.images, self.labels = state_dict["images"].to(device), state_dict["labels"].to(device)
+        self._learn()
         return torch.nn.modules.module._IncompatibleKeys([], [])
 
     @abstractmethod
@@ -112,7 +135,7 @@ class KNN(Estimator):
 
 
 class SklearnEstimator(Estimator):
-    """One of scikit-learn's classifiers, on the pixels."""
+    """One of scikit-learn's classifiers, on the pixels or features."""
 
     name: ClassVar[str]
 
@@ -146,7 +169,7 @@ class SklearnEstimator(Estimator):
 
 @final
 class SVM(SklearnEstimator):
-    """scikit-learn's support vector machine, on the pixels; logits are its margins, one class against the rest.
+    """scikit-learn's support vector machine; logits are its margins, one class against the rest.
 
     Its time grows with the square of the number of images: for thousands, not for tens of thousands.
 
@@ -155,7 +178,7 @@ class SVM(SklearnEstimator):
         num_classes: Number of logits.
         c: Weight of what lies on the wrong side of the margin.
         kernel: linear, poly, rbf or sigmoid.
-        gamma: Of the kernels but linear; None: 1 over the number of pixels times their variance.
+        gamma: Of the kernels but linear; None: 1 over the number of pixels or features times their variance.
     """
 
     name = "SVM"
@@ -188,14 +211,14 @@ class SVM(SklearnEstimator):
 
 @final
 class Forest(SklearnEstimator):
-    """scikit-learn's random forest, on the pixels; logits are logarithms of its probabilities.
+    """scikit-learn's random forest; logits are logarithms of its probabilities.
 
     Args:
         image_shape: Channels, height, width.
         num_classes: Number of logits.
         trees: Number of trees.
         depth: Most splits from the root to a leaf; None: until each leaf is pure.
-        features: Pixels that each split may choose from: their square root, logarithm, or all.
+        features: Pixels or features that each split may choose from: their square root, logarithm, or all.
     """
 
     name = "Forest"

@@ -161,7 +161,8 @@ def make_parts(
     shape = {"image_shape": data.image_shape, "num_classes": data.num_outputs}
     net = build_network(config["model"], trusted=trusted, extra=shape)
     check_net(net)
-    origin = {} if unlock_test else prepare(net, config["model"])  # a test brings the weights of the end
+    # A test brings the weights of the end.
+    origin = {} if unlock_test else prepare(net, config["model"], config=config, fingerprint=data.fingerprint)
     if isinstance(net, Estimator):
         check_estimator(net, augment, trainer, task)
     if isinstance(net, pl.LightningModule):
