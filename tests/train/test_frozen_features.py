@@ -54,7 +54,7 @@ def test_features_are_what_the_last_linear_layer_sees(net: nn.Module) -> None:
 def test_an_estimator_learns_from_the_features_of_a_run(earlier: Path, in_tmp_dir: Path, name: str) -> None:
     few = ["data.limit=60", "tracking=none"]
     pixels = train(f"model={name}", *few, quiet=True)
-    features = train(f"model={name}", *few, f"model.weights={earlier}", "study.name=f", quiet=True)
+    features = train(f"model={name}", *few, f"model.weights={earlier}", quiet=True)
     better = features.result.summaries["best/val_accuracy"] - pixels.result.summaries["best/val_accuracy"]
     assert better > 0.02, "600 digits taught the network what 60 do not show"
     state = torch.load(Path(features.record_dir) / "checkpoints/best.pt", weights_only=True)
@@ -97,9 +97,9 @@ def test_a_file_of_weights_needs_its_network(config: JSON, run: Callable[..., An
 def test_weights_that_have_seen_validation_images_are_refused(earlier: Path, in_tmp_dir: Path, model: str) -> None:
     few = [f"model={model}", f"model.weights={earlier}", "data.limit=60", "trainer.max_epochs=1", "tracking=none"]
     for change, key in (
-        (["data.split_seed=5"], "data.split_seed is 5 here and was 0 there"),
+        (["data.split_seed=5"], "data.split_seed is 5 here and was 0"),
         (["data.val_fraction=0.3"], "data.val_fraction is 0.3 here"),
-        (["protocol=kfold", "protocol.folds=3"], "protocol.folds is 3 here and was None there"),
+        (["protocol=kfold", "protocol.folds=3"], "protocol.folds is 3 here and was None"),
     ):
         with pytest.raises(ConfigError, match=f"has learned from images that validate or test here.*{key}"):
             train(*few, *change, quiet=True)
