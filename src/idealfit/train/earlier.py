@@ -147,5 +147,5 @@ def _parts_of(config: Mapping[str, Any]) -> JSON:
     """What decides which images validate and test."""
     data, protocol = config["data"], config.get("protocol") or {}
     parts = {f"data.{key}": data.get(key) for key in PARTS}
-    parts["protocol.folds"] = protocol.get("folds")
-    return parts | ({"the fold": protocol.get("fold", 0)} if protocol.get("folds") else {})
+    folds = protocol.get("folds")
+    return parts | {"protocol.folds": folds, "its fold": protocol.get("fold", 0) if folds else None}
