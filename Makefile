@@ -41,7 +41,7 @@ faults: $(STAMP) ## Kill processes and servers on purpose, and check that nothin
 pictures: $(STAMP) ## Take the README's pictures of the default study, with a Chromium of the system
 	$(BIN)/python -m docs.make_pictures
 
-lectures: $(STAMP) ## Put the lectures' claims to the test and write docs/lectures.md (about half an hour)
+lectures: $(STAMP) ## Put the lectures' claims to the test and write docs/lectures.md (about an hour)
 	$(BIN)/python -m docs.lectures
 
 clean: ## Remove .venv and caches (records and mlflow.db stay)

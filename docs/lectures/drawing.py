@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Sequence
@@ -12,13 +13,26 @@ from docs.lectures.trials import Point, Trial, by_point
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from idealfit.pictures.canvas import DPI, FRAME, GRID, HEIGHT_PX, INK, LEFT, PALETTE, WIDTH_PX
+from idealfit.pictures.canvas import (
+    DETAIL_Y,
+    DPI,
+    FRAME,
+    GRID,
+    HEADING_LETTERS,
+    HEADING_SIZE,
+    HEADING_Y,
+    HEIGHT_PX,
+    INK,
+    LEFT,
+    PALETTE,
+    WIDTH_PX,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-HEADING_Y, DETAIL_Y = 0.975, 0.925
 LOG_RATIO = 10.0  # values that span more are evenly spread on a log axis
+LETTER = 0.0075  # of a name beside its row, as a fraction of the width
 AXES = (LEFT + 0.02, 0.1, 0.86, 0.76)
 
 
@@ -42,6 +56,8 @@ def draw_values(
             [x for x, _ in shown], means, (low, high), color=colour, lw=1.8, marker="o", capsize=4, label=name
         )
     axes.set_xlabel(across, color=INK, fontsize=10)
+    if "loss" in metric:
+        axes.set_yscale("log")
     _finish(axes, metric, has_legend=lines is not None)
     figure.savefig(path, format="png", dpi=DPI)
 
@@ -64,6 +80,26 @@ def draw_curves(trials: Sequence[Trial], path: Path, *, heading: str, detail: st
     figure.savefig(path, format="png", dpi=DPI)
 
 
+def draw_points(trials: Sequence[Trial], path: Path, *, heading: str, detail: str, metric: str) -> None:
+    """Draw `metric` of each point, one below the other."""
+    figure = _figure(heading, detail)
+    groups = by_point(trials)
+    names = [words(point) for point in groups]
+    left = min(0.45, 0.05 + LETTER * max(map(len, names)))
+    axes = figure.add_axes((left, AXES[1], 0.97 - left, AXES[3]))
+    for place, (colour, group) in enumerate(zip(itertools.cycle(PALETTE), groups.values(), strict=False)):
+        found = _finite(trial.measure(metric) for trial in group)
+        if found:
+            mean = statistics.fmean(found)
+            whiskers = ([mean - min(found)], [max(found) - mean])
+            axes.errorbar([mean], [place], xerr=whiskers, color=colour, lw=1.8, marker="o", capsize=4)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    _finish(axes, "", has_legend=False)
+    axes.set_xlabel(metric, color=INK, fontsize=10)
+    figure.savefig(path, format="png", dpi=DPI)
+
+
 def words(point: Point) -> str:
     """A point in a few words: `depth 8, activation relu`."""
     return ", ".join(f"{_last(key)} {value}" for key, value in point)
@@ -72,7 +108,8 @@ def words(point: Point) -> str:
 def _figure(heading: str, detail: str) -> Figure:
     figure = Figure(figsize=(WIDTH_PX / DPI, HEIGHT_PX / DPI), dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
-    figure.text(LEFT, HEADING_Y, heading, fontsize=13, weight="bold", color=INK, va="top", parse_math=False)
+    size = HEADING_SIZE * min(1.0, HEADING_LETTERS / max(len(heading), 1))
+    figure.text(LEFT, HEADING_Y, heading, fontsize=size, weight="bold", color=INK, va="top", parse_math=False)
     figure.text(LEFT, DETAIL_Y, detail, fontsize=10.5, color=INK, va="top", parse_math=False)
     return figure
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from docs.lectures.trials import Trial, by_seed, metric_words
+from docs.lectures.trials import SEED, Trial, by_repeat, metric_words, repeat_of
 from scipy.stats import t as student
 
 from idealfit.spec import StudyError
@@ -25,13 +26,20 @@ class Verdict(StrEnum):
     FAILS = "does not hold"
 
 
+class BestOf:
+    """Stands for the one of its values that serves its side best, by the mean over seeds: a fair learning rate, say."""
+
+    def __init__(self, *values: Any) -> None:
+        self.values = values
+
+
 @dataclass(frozen=True, kw_only=True)
 class Expectation:
     """One statement that a study can settle: trials with the values `better` score higher than those with `worse`.
 
     Attributes:
         says: The statement, e.g. "at 8 layers ReLU beats sigmoid".
-        better: Searched values; other keys are averaged over.
+        better: Searched values, or a `BestOf`; other keys are averaged over.
         worse: The same, of the other side; empty: `threshold` is to be passed.
         metric: See `Trial.measure`.
         lower: Whether the lower value is the better one.
@@ -58,28 +66,32 @@ class Judgement:
 def judge(expectation: Expectation, trials: Sequence[Trial]) -> Judgement:
     """Compare both sides seed by seed: equal seeds mean equal images, so their difference says more than their means.
 
+    Where the study's protocol has folds, these take the place of seeds.
+
     Raises:
         StudyError: A side has no trial, or the sides have other seeds.
     """
-    better = _side(expectation, expectation.better, trials)
+    chosen, better = _side(expectation, expectation.better, trials)
+    rival, worse = "", dict.fromkeys(better, expectation.threshold or 0.0)
     if expectation.threshold is None:
-        worse = _side(expectation, expectation.worse, trials)
-    else:
-        worse = dict.fromkeys(better, expectation.threshold)
+        rival, worse = _side(expectation, expectation.worse, trials)
+    choices = " against ".join(filter(None, (chosen, rival)))
+    choices = f" at {choices}" if choices else ""
     if better.keys() != worse.keys():
         raise StudyError(f"{expectation.says}: the sides were run with other seeds: {sorted(better)}, {sorted(worse)}")
     if any(map(math.isnan, [*better.values(), *worse.values()])):
-        return _diverged(expectation, better, worse)
+        return _diverged(expectation, better, worse, choices)
     sign = -1.0 if expectation.lower else 1.0
     gains = [sign * (better[seed] - worse[seed]) for seed in better]
     mean, half = statistics.fmean(gains), _half_width(gains)
     verdict = Verdict.HOLDS if mean > half else Verdict.FAILS if mean < -half else Verdict.UNSETTLED
     sides = " against ".join(f"{statistics.fmean(side.values()):.4g}" for side in (better, worse))
     low, high = sorted((sign * (mean - half), sign * (mean + half)))
-    interval = f"difference {sign * mean:+.4f}, 95 % interval {low:+.4f} to {high:+.4f} over {len(gains)} seeds"
-    return Judgement(
-        expectation=expectation, verdict=verdict, sentence=f"{metric_words(expectation.metric)} {sides}; {interval}"
+    interval = (
+        f"difference {sign * mean:+.4f}, 95 % interval {low:+.4f} to {high:+.4f} over {len(gains)} {_kind(trials)}s"
     )
+    sentence = f"{metric_words(expectation.metric)} {sides}{choices}; {interval}"
+    return Judgement(expectation=expectation, verdict=verdict, sentence=sentence)
 
 
 def overall(judgements: Sequence[Judgement]) -> str:
@@ -96,13 +108,36 @@ def overall(judgements: Sequence[Judgement]) -> str:
     return f"Holds in part: {counts[Verdict.HOLDS]} of {total} statements" if counts[Verdict.HOLDS] else "Does not hold"
 
 
-def _side(expectation: Expectation, values: Mapping[str, Any], trials: Sequence[Trial]) -> dict[int, float]:
-    found = by_seed((trial for trial in trials if trial.matches(values)), expectation.metric)
+def _side(expectation: Expectation, values: Mapping[str, Any], trials: Sequence[Trial]) -> tuple[str, dict[int, float]]:
+    """What was chosen of each `BestOf`, in words, and the values by seed."""
+    free = {key: value.values for key, value in values.items() if isinstance(value, BestOf)}
+    found = {}
+    for combination in itertools.product(*free.values()):
+        choice = dict(zip(free, combination, strict=True))
+        found[", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in choice.items())] = _measured(
+            expectation, {**values, **choice}, trials
+        )
+    sign = -1.0 if expectation.lower else 1.0
+    return max(found.items(), key=lambda item: _finite_mean(item[1].values(), sign))
+
+
+def _measured(expectation: Expectation, values: Mapping[str, Any], trials: Sequence[Trial]) -> dict[int, float]:
+    found = by_repeat((trial for trial in trials if trial.matches(values)), expectation.metric)
     if len(found) < 2:
         raise StudyError(
-            f"{expectation.says}: {len(found)} seeds have {dict(values)}, and two are the least to compare"
+            f"{expectation.says}: {len(found)} {_kind(trials)}s have {dict(values)}, and two are the least to compare"
         )
     return found
+
+
+def _finite_mean(values: Iterable[float], sign: float) -> float:
+    """The mean as far as more is better; of what diverged, less than anything."""
+    mean = sign * statistics.fmean(values)
+    return -math.inf if math.isnan(mean) else mean
+
+
+def _kind(trials: Sequence[Trial]) -> str:
+    return repeat_of(trials[0].params)[0] if trials else SEED
 
 
 def _half_width(values: Sequence[float]) -> float:
@@ -111,9 +146,11 @@ def _half_width(values: Sequence[float]) -> float:
     return quantile * statistics.stdev(values) / math.sqrt(len(values))
 
 
-def _diverged(expectation: Expectation, better: Mapping[int, float], worse: Mapping[int, float]) -> Judgement:
+def _diverged(
+    expectation: Expectation, better: Mapping[int, float], worse: Mapping[int, float], choices: str
+) -> Judgement:
     """A loss that ran away is worse than any number."""
     lost, won = (sum(map(math.isnan, side.values())) for side in (better, worse))
     verdict = Verdict.HOLDS if lost == 0 and won == len(worse) else Verdict.FAILS if lost > won else Verdict.UNSETTLED
-    sentence = f"diverged: {lost} of {len(better)} runs against {won} of {len(worse)}"
+    sentence = f"diverged: {lost} of {len(better)} runs against {won} of {len(worse)}{choices}"
     return Judgement(expectation=expectation, verdict=verdict, sentence=sentence)

@@ -33,7 +33,7 @@ def test_a_drawing_becomes_a_sequence_of_pen_movements(tmp_path: Path) -> None:
     assert arrays.images.shape == (2, 4, 7, 1)
     dx, dy, dt, pen = arrays.images[0, :, :, 0]
     right = round(255 / STEP_PX) - 1 + STILL  # 127 steps at most
-    assert dx.tolist() == [0, 0, STILL, right, STILL, 256 - right, STILL]
+    assert dx.tolist() == [STILL, STILL, STILL, right, STILL, 256 - right, STILL]
     assert dy.tolist()[2:4] == [STILL, STILL]
     assert dt.tolist() == [0, 0, 0, 10, 255, 10, 15], "in 10 ms, the long pause cut off at 2.55 s"
     assert pen.tolist() == [0, 0, 127, 127, 255, 127, 255]

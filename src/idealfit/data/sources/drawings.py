@@ -72,8 +72,8 @@ class QuickDrawStrokes(_Drawings):
     """Drawings as sequences: `[4, max_points, 1]`, for each point dx, dy, dt and pen, the last point at the end.
 
     A drawing is scaled to 255 pixels and simplified as the published one is. Movements are in steps of two pixels from
-    128 (none), times in 10 ms; the pen is 255 where a stroke ends and 127 elsewhere; what lies before the first point
-    is 0. Of a longer drawing the first `max_points` count.
+    128 (none), times in 10 ms; the pen is 255 where a stroke ends and 127 elsewhere. Before the first point nothing
+    moves, and time and pen are 0. Of a longer drawing the first `max_points` count.
 
     Args:
         root: See `ROOT/CATEGORY.ndjson`.
@@ -108,6 +108,7 @@ class QuickDrawStrokes(_Drawings):
         ticks = np.clip(np.round(moves[:, 2] / STEP_MS), 0, 255)
         rows = np.column_stack([steps, ticks, pen])[: self.max_points]
         sequence = np.zeros((4, self.max_points, 1), np.uint8)
+        sequence[:2] = STILL  # a byte far from all movements would dwarf them once the channel is normalised
         sequence[:, self.max_points - len(rows) :, 0] = rows.T
         return sequence
 
