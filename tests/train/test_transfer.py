@@ -43,7 +43,7 @@ def test_all_weights_are_taken_from_a_run_of_the_same_classes(weights: Path, tmp
     state = torch.load(weights, weights_only=True)
     assert any(key.startswith(HEAD) for key in state)
     net = network()
-    assert len(prepare(net, {"weights": str(weights)})["weights_sha256"]) == 64
+    assert len(prepare(net, {"weights": str(weights)}).facts["weights_sha256"]) == 64
     assert all(same(net, state).values())
     save_file({key: value.contiguous() for key, value in state.items()}, tmp_path / "earlier.safetensors")
     again = network()
@@ -96,6 +96,8 @@ def test_a_run_starts_from_the_record_of_another_and_can_be_exported(in_tmp_dir:
         ({"weights": "runs/nothing/3"}, r"model.weights: no runs/nothing/3. Name a run by its record"),
         ({"freeze": "body"}, "model.freeze: without model.weights the whole network is new"),
         ({"new_head": True}, "model.new_head: without model.weights"),
+        ({"thaw_epoch": 2}, "model.thaw_epoch: without model.weights"),
+        ({"body_lr_factor": 0.1}, "model.body_lr_factor: without model.weights"),
     ],
 )
 def test_what_makes_no_sense_is_refused(node: JSON, message: str) -> None:

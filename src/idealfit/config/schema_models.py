@@ -23,7 +23,9 @@ class ModelConfig(TargetConfig):
 
     weights: str | None = MISSING
     new_head: bool = MISSING
-    freeze: str = bounded(one_of=("none", "body"))
+    freeze: str = MISSING
+    thaw_epoch: int | None = bounded(at_least=1)
+    body_lr_factor: float = bounded(above=0, at_most=1)
 
 
 @dataclass

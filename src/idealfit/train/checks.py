@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lightning.pytorch as pl
+from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import nn
 
 from idealfit.config.schema import TrainerConfig
@@ -10,6 +11,7 @@ from idealfit.data import BRIGHTNESS
 from idealfit.models.estimators import Estimator
 from idealfit.spec import JSON, ConfigError
 from idealfit.tasks import BINARY, MULTI_CLASS, Task
+from idealfit.train.freezing import Start
 
 
 def check_net(net: nn.Module) -> None:
@@ -79,3 +81,24 @@ def check_estimator(net: Estimator, augment: nn.Module | None, trainer: TrainerC
         raise ConfigError(f"model {name} has no gradient to attack it by: take trainer.attack.epsilon=0")
     if trainer.devices > 1:
         raise ConfigError(f"model {name} is fitted by one process: take trainer.devices=1")
+
+
+def check_start(start: Start, net: nn.Module, trainer: TrainerConfig) -> None:
+    """Refuse what this training can't do with a frozen or slower body.
+
+    Raises:
+        ConfigError: It is asked for.
+    """
+    if start.thaw_epoch is not None and start.thaw_epoch >= trainer.max_epochs:
+        raise ConfigError(
+            f"model.thaw_epoch={start.thaw_epoch}: training ends after trainer.max_epochs={trainer.max_epochs}, and "
+            "epochs count from 0"
+        )
+    if start.thaw_epoch is not None and trainer.devices > 1:
+        raise ConfigError(
+            "model.thaw_epoch: devices agree before the first epoch on which gradients they share: take "
+            "trainer.devices=1, or no thaw_epoch"
+        )
+    key = "thaw_epoch" if start.thaw_epoch is not None else "body_lr_factor" if start.body_lr_factor != 1.0 else ""
+    if key and isinstance(net, pl.LightningModule) and is_overridden("configure_optimizers", net):
+        raise ConfigError(f"model.{key}: model {type(net).__name__} makes its own optimizer: do it there")

@@ -75,7 +75,7 @@ class Classifier(ManualModule):
         self._schedule = schedule
         self._options = options
         # Biases and the scales of batch norm are one-dimensional, and no regulariser is meant for them.
-        self._weights = [parameter for parameter in net.parameters() if parameter.ndim > 1 and parameter.requires_grad]
+        self._weights = [parameter for parameter in net.parameters() if parameter.ndim > 1]
 
     def configure_optimizers(self) -> Any:
         """The optimizer; with it a scheduler that steps per batch, so that Lightning saves and restores its state."""
@@ -105,7 +105,7 @@ class Classifier(ManualModule):
                 backward(loss if weight == 1.0 else loss * weight)
             step()
             if self._options.max_norm is not None:
-                limit_norms(self._weights, self._options.max_norm)
+                limit_norms(self._learning_weights(), self._options.max_norm)
             if schedule:
                 schedule.step()
         return {"loss": loss_sum, "num_samples": chunk.num_samples}
@@ -131,11 +131,15 @@ class Classifier(ManualModule):
 
     def _finish_gradients(self) -> None:
         if self._options.l1:
-            for weight in self._weights:
+            for weight in self._learning_weights():
                 if weight.grad is not None:
                     weight.grad.add_(weight.detach().sign(), alpha=self._options.l1)
         if self._options.gradient_clip_val is not None:
             nn.utils.clip_grad_norm_(self.net.parameters(), self._options.gradient_clip_val)
+
+    def _learning_weights(self) -> Iterator[Tensor]:
+        """Without those that are frozen now."""
+        return (weight for weight in self._weights if weight.requires_grad)
 
     def _micro_batches(self, batch: Batch) -> Iterator[tuple[Tensor, Tensor, float]]:
         """Pieces of a batch, each with its share of the batch's loss."""

@@ -121,6 +121,7 @@ def fit(
         callbacks: list[Callback] = [
             EpochSeeds(config["seed"], trainee.loader),
             Interruption(stop, history),
+            *parts.start.thaws(),
             *latency_probe(objective, parts.data.image_shape, history, trainee.network),
             _epoch_end(parts, trainee, history, telling),
             *early_stopping(parts.trainer),

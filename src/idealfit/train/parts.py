@@ -11,7 +11,6 @@ import lightning.pytorch as pl
 import torch
 from torch import nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 from idealfit.config.gate import build
 from idealfit.config.schema import AttackConfig, EarlyStoppingConfig, TrainerConfig
@@ -22,10 +21,12 @@ from idealfit.protocol import fold_of
 from idealfit.spec import JSON, ConfigError, Objective
 from idealfit.tasks import MULTI_CLASS, TASKS, Task, task_of
 from idealfit.train.attack import ROBUST_ACCURACY, Attack, make_attack
-from idealfit.train.checks import check_estimator, check_net, check_own_data, check_own_module, check_task
+from idealfit.train.checks import check_estimator, check_net, check_own_data, check_own_module, check_start, check_task
 from idealfit.train.evaluation import Evaluation
+from idealfit.train.freezing import Start
 from idealfit.train.measuring import Measure, make_measure
-from idealfit.train.schedule import Schedule, lr_factor, offered_arguments, scaled_rates
+from idealfit.train.schedule import Schedule
+from idealfit.train.stepping import make_optimizer, make_schedule
 from idealfit.train.task import (
     Criterion,
     asked_metrics,
@@ -48,9 +49,9 @@ class Parts:
         optimizer: None for an estimator, which has no gradient.
         schedule: None leaves the learning rate.
         source: What the images were read from; None where the user brought a data module.
-        origin: Facts of the weights that the network started from.
         task: What is learned.
         more: Metrics beyond the task's own that every epoch measures.
+        start: What the network started from, and what of it stands still.
     """
 
     trainer: TrainerConfig
@@ -61,9 +62,9 @@ class Parts:
     optimizer: Optimizer | None
     schedule: Schedule | None
     source: ImageSource | None
-    origin: JSON = field(default_factory=dict)
     task: Task = TASKS[MULTI_CLASS]
     more: Sequence[str] = ()
+    start: Start = field(default_factory=Start)
 
     @property
     def stepper(self) -> Optimizer:
@@ -107,7 +108,7 @@ class Parts:
     def facts(self) -> JSON:
         """What the parts turned out to be."""
         return (
-            self.origin
+            self.start.facts
             | {
                 "num_params": sum(parameter.numel() for parameter in self.net.parameters()),
                 "image_shape": list(self.data.image_shape),
@@ -162,13 +163,17 @@ def make_parts(
     net = build_network(config["model"], trusted=trusted, extra=shape)
     check_net(net)
     # A test brings the weights of the end.
-    origin = {} if unlock_test else prepare(net, config["model"], config=config, fingerprint=data.fingerprint)
+    start = Start() if unlock_test else prepare(net, config["model"], config=config, fingerprint=data.fingerprint)
+    check_start(start, net, trainer)
     if isinstance(net, Estimator):
         check_estimator(net, augment, trainer, task)
     if isinstance(net, pl.LightningModule):
         check_own_module(net, trainer)
     loss = build(config["loss"], expect=nn.Module, trusted=trusted)
-    optimizer = None if isinstance(net, Estimator) else _make_optimizer(config, net, trainer, trusted)
+    optimizer = schedule = None
+    if not isinstance(net, Estimator):
+        optimizer = make_optimizer(config, net, trainer, start, trusted)
+        schedule = make_schedule(config, optimizer, trainer, data.num_train_batches, start, trusted)
     parts = Parts(
         trainer=trainer,
         data=data,
@@ -176,10 +181,10 @@ def make_parts(
         loss=loss,
         criterion=make_criterion(loss, data.num_classes, task),
         optimizer=optimizer,
-        schedule=_make_schedule(config, optimizer, trainer, data.num_train_batches, trusted) if optimizer else None,
+        schedule=schedule,
         source=source,
-        origin=origin,
         task=task,
+        start=start,
     )
     parts = replace(parts, more=asked_metrics(task, config, objective, parts.monitors.values()))
     if not isinstance(net, pl.LightningModule):  # what a user's own module logs is known only when it has run
@@ -263,29 +268,3 @@ def open_data(
         task=config.get("task"),
     )
     return data, source
-
-
-def _make_optimizer(config: JSON, net: nn.Module, trainer: TrainerConfig, trusted: Sequence[str]) -> Optimizer:
-    node = scaled_rates(config["optimizer"], lr_factor(trainer, config["data"].get("batch_size")))
-    parameters = [parameter for parameter in net.parameters() if parameter.requires_grad]
-    if not parameters:
-        raise ConfigError(f"model {type(net).__name__} has no parameter to train")
-    offered: dict[str, Any] = {"params": parameters}
-    # One kernel for all parameters makes the whole step of a small network 1.2 times as fast. It scales half-precision
-    # gradients back itself, where they could not be clipped any more.
-    is_real = all(parameter.is_floating_point() for parameter in parameters)
-    if is_real and trainer.precision != "16-mixed" and not {"foreach", "differentiable", "capturable"} & node.keys():
-        offered["fused"] = True
-    optimizer: Optimizer = build(node, expect=Optimizer, trusted=trusted, extra=offered)
-    return optimizer
-
-
-def _make_schedule(
-    config: JSON, optimizer: Optimizer, trainer: TrainerConfig, num_train_batches: int, trusted: Sequence[str]
-) -> Schedule | None:
-    if not config.get("scheduler"):
-        return None
-    num_steps = trainer.max_epochs * num_train_batches
-    offered = offered_arguments(optimizer, max_epochs=trainer.max_epochs, num_steps=num_steps)
-    node = scaled_rates(config["scheduler"], lr_factor(trainer, config["data"].get("batch_size")))
-    return Schedule(build(node, expect=LRScheduler, trusted=trusted, extra=offered))

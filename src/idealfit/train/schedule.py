@@ -101,7 +101,10 @@ def lr_factor(trainer: TrainerConfig, batch_size: int | None) -> float:
 
 def scaled_rates(node: Mapping[str, Any], factor: float) -> dict[str, Any]:
     """`node`, the config of an optimizer or a scheduler, with every learning rate multiplied by `factor`."""
-    return {
-        key: value * factor if key in RATES and isinstance(value, int | float) and factor != 1.0 else value
-        for key, value in node.items()
-    }
+    return {key: _times(value, factor) if key in RATES and factor != 1.0 else value for key, value in node.items()}
+
+
+def _times(value: Any, factor: float) -> Any:
+    if isinstance(value, list):  # a rate for each group of parameters
+        return [_times(each, factor) for each in value]
+    return value * factor if isinstance(value, int | float) else value

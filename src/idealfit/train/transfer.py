@@ -15,8 +15,9 @@ from idealfit.models.estimators import Estimator
 from idealfit.models.frozen import Frozen, head_of
 from idealfit.spec import JSON, ConfigError
 from idealfit.train.earlier import Earlier, take_weights
+from idealfit.train.freezing import Start, freeze
 
-MODEL_KEYS = ("weights", "new_head", "freeze")
+MODEL_KEYS = ("weights", "new_head", "freeze", "thaw_epoch", "body_lr_factor")
 """Keys of the `model` node that every network has; all others go to its constructor."""
 BODY = "body"
 """Key of an estimator's node: the network that its weights are of."""
@@ -54,7 +55,7 @@ def _body(node: JSON | None, weights: str, *, trusted: Sequence[str], extra: Map
     return network
 
 
-def prepare(net: nn.Module, node: JSON, *, config: JSON | None = None, fingerprint: str = "") -> JSON:
+def prepare(net: nn.Module, node: JSON, *, config: JSON | None = None, fingerprint: str = "") -> Start:
     """Load `model.weights` into `net` and freeze what `model.freeze` says.
 
     The head is the last linear layer. It stays fresh where `model.new_head` says so, and where the earlier network told
@@ -66,41 +67,43 @@ def prepare(net: nn.Module, node: JSON, *, config: JSON | None = None, fingerpri
         config: Of the run; None leaves unchecked whether the weights have seen its validation images.
         fingerprint: Of the run's data.
 
-    Returns:
-        Facts of the run: the hash of the file that the weights came from.
-
     Raises:
         ConfigError: There are no such weights, they are damaged or another network's, there is no head to train, or
-            they have learned from images that validate or test here.
+            they have learned from images that validate or test here; or an option has nothing to work on.
     """
-    weights, new_head, freeze = (node.get(key) for key in MODEL_KEYS)
-    if not weights:
-        if new_head or freeze == "body":
-            key = "new_head" if new_head else "freeze"
-            raise ConfigError(f"model.{key}: without model.weights the whole network is new, and learns")
-        return {}
-    earlier = Earlier.find(str(weights))
+    _check_options(node, is_estimator=isinstance(net, Estimator))
+    if not node.get("weights"):
+        return Start()
+    earlier = Earlier.find(str(node["weights"]))
     if config:
         earlier.check_unseen(config, fingerprint)
+    facts = {"weights_sha256": earlier.sha256}
     if isinstance(net, Estimator):
         assert net.body is not None  # noqa: S101
         take_weights(net.body.net, earlier.read(), path=earlier.path, head="", new_head=True)
-    else:
-        head = head_of(net)
-        take_weights(net, earlier.read(), path=earlier.path, head=head, new_head=bool(new_head))
-        if freeze == "body":
-            _freeze(net, except_for=head)
-    return {"weights_sha256": earlier.sha256}
+        return Start(facts)
+    new_head, upto = bool(node.get("new_head")), node.get("freeze") or "none"
+    take_weights(net, earlier.read(), path=earlier.path, head=head_of(net), new_head=new_head)
+    held = freeze(net, upto) if upto != "none" else None
+    return Start(facts, held, node.get("thaw_epoch"), node.get("body_lr_factor", 1.0))
 
 
-def _freeze(net: nn.Module, *, except_for: str) -> None:
-    for parameter in net.parameters():
-        parameter.requires_grad_(False)
-    head = net.get_submodule(except_for)
-    for parameter in head.parameters():
-        parameter.requires_grad_(True)
-    for layer in net.modules():
-        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
-            # Its running means are part of what is frozen: training mode would move them.
-            layer.eval()
-            layer.train = lambda mode=True, layer=layer: layer  # type: ignore[method-assign,misc]
+def _check_options(node: JSON, *, is_estimator: bool) -> None:
+    """Refuse what could change nothing."""
+    freezes, thaw_epoch = node.get("freeze", "none") != "none", node.get("thaw_epoch")
+    slows = node.get("body_lr_factor", 1.0) != 1.0
+    asked = {
+        "new_head": node.get("new_head"),
+        "freeze": freezes,
+        "thaw_epoch": thaw_epoch is not None,
+        "body_lr_factor": slows,
+    }
+    if key := next((key for key, is_asked in asked.items() if is_asked and not node.get("weights")), ""):
+        raise ConfigError(f"model.{key}: without model.weights the whole network is new, and learns")
+    if is_estimator and (thaw_epoch is not None or slows):
+        key = "body_lr_factor" if slows else "thaw_epoch"
+        raise ConfigError(f"model.{key}: an estimator has no gradient that its body could learn by")
+    if thaw_epoch is not None and not freezes:
+        raise ConfigError("model.thaw_epoch: nothing is frozen that could be thawed: set model.freeze=body")
+    if slows and node.get("freeze") == "body" and thaw_epoch is None:
+        raise ConfigError("model.body_lr_factor: the body is frozen, and learns at no rate: set model.thaw_epoch")
