@@ -19,7 +19,7 @@ DEFAULT_LOSSES = {
     "binary": "bce",
     "multi_label": "bce",
     "regression": "mse",
-    "unit_regression": "mse",
+    "unit_regression": "bce",
 }
 
 

@@ -104,6 +104,14 @@ def test_names_that_are_no_numbers_need_some() -> None:
     assert given[:, 0].tolist() == pytest.approx([0.3, 4.0])
 
 
+def test_a_digit_of_torchvision_has_its_number() -> None:
+    names = ["0 - zero", "1 - one", "2 - two"]
+    numbers = make_targets({"name": "regression"}, names)
+    assert numbers(np.arange(3), np.zeros((3, 1, 2), np.int64), 1)[:, 0].tolist() == [0, 1, 2]
+    binary = make_targets({"name": "binary", "positive": ["1", "2 - two"]}, names)
+    assert binary.class_names == ("0 - zero", "1 - one 2 - two")
+
+
 def test_what_never_differs_is_not_learned() -> None:
     with pytest.raises(DataError, match="all training images have the same target"):
         check_targets(np.ones((5, 1), np.float32), "regression")

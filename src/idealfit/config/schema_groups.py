@@ -83,6 +83,18 @@ class ImageFolderConfig(DataConfig):
 
 
 @dataclass
+class COCOConfig(DataConfig):
+    """COCO: photographs with any number of labels."""
+
+    root: str = MISSING
+    year: int = MISSING
+    image_size: Any = bounded(at_least=1)  # noqa: RUF009 - one number, or height and width
+    channels: int = MISSING
+    categories: list[str] | None = MISSING
+    per_part: int | None = bounded(at_least=1)
+
+
+@dataclass
 class OptimizerConfig(TargetConfig):
     """What every optimizer has."""
 
@@ -265,6 +277,7 @@ SCHEMAS: dict[str, dict[str, type]] = {
         "strokes": StrokesConfig,
         "raster": RasterConfig,
         "image_folder": ImageFolderConfig,
+        "coco": COCOConfig,
     },
     "model": MODELS,
     "optimizer": {

@@ -12,6 +12,7 @@ from idealfit.data.opening import open_source as open_source
 from idealfit.data.source import ImageArrays as ImageArrays
 from idealfit.data.source import ImageSource as ImageSource
 from idealfit.data.source import file_identity as file_identity
+from idealfit.data.sources.coco import COCO as COCO
 from idealfit.data.sources.digits import Digits as Digits
 from idealfit.data.sources.drawings import QuickDrawRaster as QuickDrawRaster
 from idealfit.data.sources.drawings import QuickDrawStrokes as QuickDrawStrokes

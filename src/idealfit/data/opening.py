@@ -14,7 +14,7 @@ from idealfit.data.loader import ImageData
 from idealfit.data.rng import RandomStream
 from idealfit.data.source import ImageSource
 from idealfit.data.sources.arguments import checked_whole
-from idealfit.data.split import make_folds, make_split, with_validation
+from idealfit.data.split import make_folds, make_split, strata, with_validation
 from idealfit.data.targets import make_targets
 from idealfit.spec import ConfigError, DataError
 
@@ -70,8 +70,15 @@ def open_source(
     if test_fraction != 0:
         _check_fraction("test_fraction", test_fraction)
     decoded = open_decoded(source, cache_dir)
-    labels, class_names = decoded.arrays.labels, decoded.arrays.class_names
-    targets = make_targets(task or {}, class_names, has_pixels=source.has_pixels)
+    targets = make_targets(
+        task or {},
+        decoded.arrays.class_names,
+        has_pixels=source.has_pixels,
+        has_labels=decoded.arrays.labels.ndim == 2,
+    )
+    labels, class_names = strata(
+        decoded.arrays.labels, decoded.arrays.class_names, smallest=max(4, (fold or (0, 0))[1])
+    )
     test = test_fraction if decoded.arrays.test_images is None else 0
     if fold is None:
         split = make_split(

@@ -32,10 +32,11 @@ class ImageArrays:
 
     Attributes:
         images: uint8 `[N, C, H, W]`: everything that training and validation may use.
-        labels: int64 `[N]`, each an index into `class_names`.
+        labels: int64 `[N]`, each an index into `class_names`; of images with any number of labels 0 or 1,
+            `[N, len(class_names)]`.
         class_names: One name for each class, in label order.
         test_images: uint8 `[M, C, H, W]`, the published test set where there is one.
-        test_labels: int64 `[M]`, with `test_images`.
+        test_labels: int64 `[M]` or `[M, len(class_names)]`, with `test_images`.
     """
 
     images: Images
@@ -123,7 +124,8 @@ def check_arrays(arrays: ImageArrays, name: str) -> ImageArrays:
     if len(class_names) < 2:
         raise DataError(f"{name}: a classifier needs at least 2 classes, got {len(class_names)}: {list(class_names)}")
     images, labels = _checked_part(arrays.images, arrays.labels, class_names, name)
-    empty = np.flatnonzero(np.bincount(labels, minlength=len(class_names)) == 0)
+    counts = labels.sum(axis=0) if labels.ndim == 2 else np.bincount(labels, minlength=len(class_names))
+    empty = np.flatnonzero(counts == 0)
     if len(empty):
         names = ", ".join(repr(class_names[index]) for index in empty[:5])
         raise DataError(
@@ -141,11 +143,16 @@ def _checked_part(images: Any, labels: Any, class_names: tuple[str, ...], name: 
     images, labels = np.ascontiguousarray(images), np.asarray(labels)
     if images.dtype != np.uint8 or images.ndim != 4 or 0 in images.shape:
         raise DataError(f"{name}: images must be uint8 [N, C, H, W] and not empty, got {images.dtype} {images.shape}")
-    if not np.issubdtype(labels.dtype, np.integer) or labels.shape != images.shape[:1]:
+    shape = images.shape[:1] if labels.ndim != 2 else (len(images), len(class_names))
+    if not np.issubdtype(labels.dtype, np.integer) or labels.shape != shape:
         raise DataError(
             f"{name}: labels must be integers, one for each of {len(images)} images, got {labels.dtype} {labels.shape}"
         )
     labels = np.ascontiguousarray(labels, dtype=np.int64)
+    if labels.ndim == 2:
+        if labels.min() < 0 or labels.max() > 1:
+            raise DataError(f"{name}: labels of each image must be 0 or 1, got {labels.min()}..{labels.max()}")
+        return images, labels
     if labels.min() < 0 or labels.max() >= len(class_names):
         raise DataError(
             f"{name}: labels must lie in 0..{len(class_names) - 1} (there are {len(class_names)} class names), "

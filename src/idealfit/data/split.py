@@ -136,6 +136,36 @@ def _check_limit(limit: int | None, num_classes: int) -> None:
         raise DataError(f"data.limit={limit} is fewer than the {num_classes} classes: one image of each is the least")
 
 
+def strata(labels: Indices, class_names: Sequence[str], smallest: int = 4) -> tuple[Indices, tuple[str, ...]]:
+    """What splits are stratified by: classes as they are; of any number of labels the rarest that an image has.
+
+    Args:
+        labels: int64 `[N]`, or 0 and 1 `[N, num_labels]`.
+        class_names: One name for each class or label.
+        smallest: What fewer images have is no stratum of its own, but joined with the others of that kind.
+
+    Returns:
+        int64 `[N]` and the names of the strata.
+    """
+    if labels.ndim == 1:
+        return labels, tuple(class_names)
+    counts = labels.sum(axis=0)
+    rarest = np.where(labels > 0, counts, counts.max() + 1).argmin(axis=1)
+    rarest[~labels.any(axis=1)] = len(class_names)
+    sizes = np.bincount(rarest, minlength=len(class_names) + 1)
+    large = np.flatnonzero(sizes >= smallest)
+    if len(large) == 0:
+        return np.zeros(len(labels), np.int64), ("all",)
+    found = np.full(len(sizes), len(large))
+    found[large] = np.arange(len(large))
+    strata_of = found[rarest]
+    names = [*class_names, "no label"]
+    if 0 < (strata_of == len(large)).sum() < smallest:  # too few to be in every part
+        strata_of[strata_of == len(large)] = int(sizes[large].argmax())
+    rest = ("rare labels",) if (strata_of == len(large)).any() else ()
+    return strata_of.astype(np.int64), (*(names[index] for index in large), *rest)
+
+
 def with_validation(split: Split) -> Split:
     """The same, but that the validation images train too: for a last fit, when nothing is left to choose."""
     return replace(split, train=np.sort(np.concatenate([split.train, split.val])))

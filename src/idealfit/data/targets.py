@@ -67,26 +67,46 @@ class _Brightness(Targets):
         return means.astype(np.float32)[:, np.newaxis]
 
 
-def make_targets(node: Mapping[str, Any], class_names: Sequence[str], *, has_pixels: bool = True) -> Targets:
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Labels(Targets):
+    """The labels that an image has in the source."""
+
+    def __call__(self, labels: Labels, moments: Moments, num_pixels: int) -> Values:
+        return labels.astype(np.float32)
+
+
+def make_targets(
+    node: Mapping[str, Any], class_names: Sequence[str], *, has_pixels: bool = True, has_labels: bool = False
+) -> Targets:
     """What the `task` node of a config means for data of these classes.
 
     Args:
         node: Of the config.
         class_names: Of the source.
         has_pixels: Whether its images are pictures.
+        has_labels: Whether each image has any number of labels, and not one class.
 
     Raises:
         DataError: It names a class that is not there, leaves one without a number, or wants what images do not have.
     """
     task = node.get("name", MULTI_CLASS)
     names = tuple(class_names)
+    is_of_pixels = node.get("target") == BRIGHTNESS
+    if has_labels and not is_of_pixels:
+        if task != MULTI_LABEL or node.get("labels"):
+            raise DataError(
+                f"these data have any number of labels for each image ({', '.join(names[:3])}, ...) and no classes: "
+                "take task=multi_label, without task.labels."
+            )
+        return _Labels(task=task, class_names=names, num_outputs=len(names))
     if task == MULTI_CLASS:
         return _OfClasses(task=task, class_names=names, num_outputs=len(names), table=np.arange(len(names)))
     if task == BINARY:
         return _binary(node.get("positive"), names)
     if task == MULTI_LABEL:
         return _multi_label(node.get("labels") or {}, names)
-    if node.get("target") == BRIGHTNESS:
+    if is_of_pixels:
         if not has_pixels:
             raise DataError(
                 "task.target=brightness: these data are sequences of pen movements, which have no brightness. Take "
@@ -130,7 +150,9 @@ def _multi_label(labels: Mapping[str, Sequence[str]], names: tuple[str, ...]) ->
 
 def _numbers(task: str, values: Mapping[str, float], names: tuple[str, ...]) -> Targets:
     _known(values, names, "task.values")
-    numbers = [_number(name, values, task) for name in names]
+    by_name = _by_name(names)
+    given = {by_name[str(name)]: value for name, value in values.items()}
+    numbers = [_number(name, given, task) for name in names]
     if len(set(numbers)) < 2:
         raise DataError(f"task={task}: all classes have the number {numbers[0]:g}, so there is nothing to learn")
     table = np.array(numbers, dtype=np.float32)[:, np.newaxis]
@@ -141,7 +163,7 @@ def _number(name: str, values: Mapping[str, float], task: str) -> float:
     if values and name not in values:
         raise DataError(f"task={task}: class {name!r} has no number in task.values, which must give one to each class")
     try:
-        number = float(values[name] if values else name)
+        number = float(values[name] if values else name.partition(" - ")[0])
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
@@ -160,10 +182,16 @@ def _number(name: str, values: Mapping[str, float], task: str) -> float:
 def _known(chosen: Sequence[str] | Mapping[str, Any], names: Sequence[str], key: str) -> set[str]:
     if isinstance(chosen, str) or not isinstance(chosen, Sequence | Mapping):
         raise DataError(f"{key} must be a list of classes, got {chosen!r}")
+    by_name = _by_name(names)
     for name in map(str, chosen):
-        if name not in names:
-            raise DataError(f"{key}: there is no class {name!r}. {nearest(name, names)}".rstrip())
-    return {str(name) for name in chosen}
+        if name not in by_name:
+            raise DataError(f"{key}: there is no class {name!r}. {nearest(name, by_name)}".rstrip())
+    return {by_name[str(name)] for name in chosen}
+
+
+def _by_name(names: Sequence[str]) -> dict[str, str]:
+    """Each class by its name, and by what stands before a dash: torchvision calls a digit `3 - three`."""
+    return {**{name.partition(" - ")[0]: name for name in names}, **{name: name for name in names}}
 
 
 def _joined(names: Sequence[str]) -> str:

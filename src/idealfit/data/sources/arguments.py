@@ -47,3 +47,16 @@ def checked_whole(name: str, value: int, low: int | None = 1) -> int:
         what = "a whole number" if low is None else f"a whole number from {low} up"
         raise DataError(f"data.{name} must be {what}, got {value!r}")
     return value
+
+
+def checked_size(image_size: int | Sequence[int]) -> tuple[int, int]:
+    """Height and width.
+
+    Raises:
+        DataError: They are no numbers of pixels.
+    """
+    size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
+    whole = all(isinstance(side, int) and not isinstance(side, bool) and side > 0 for side in size)
+    if len(size) != 2 or not whole:
+        raise DataError(f"data.image_size must be a number of pixels or [height, width], got {image_size!r}")
+    return size[0], size[1]

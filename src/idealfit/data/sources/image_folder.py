@@ -12,7 +12,7 @@ from typing import Any, final
 import numpy as np
 
 from idealfit.data.source import ImageArrays, Images, ImageSource, Labels, file_identity
-from idealfit.data.sources.arguments import checked_categories, checked_per_class
+from idealfit.data.sources.arguments import checked_categories, checked_per_class, checked_size
 from idealfit.data.sources.pictures import SUFFIXES, UnreadableError, decode
 from idealfit.spec import JSON, DataError, nearest, sha256_of
 
@@ -49,7 +49,7 @@ class ImageFolder(ImageSource):
         test_folder: str = "test",
     ) -> None:
         self.root = Path(root).expanduser()
-        self.size = _checked_size(image_size)
+        self.size = checked_size(image_size)
         if channels not in (1, 3):
             raise DataError(f"data.channels must be 1 (grey) or 3 (colour), got {channels!r}")
         self.channels = channels
@@ -140,14 +140,6 @@ class ImageFolder(ImageSource):
                 f"{'; ...' if len(failed) > 5 else ''}. Repair or remove them."
             )
         return images, labels
-
-
-def _checked_size(image_size: int | Sequence[int]) -> tuple[int, int]:
-    size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
-    whole = all(isinstance(side, int) and not isinstance(side, bool) and side > 0 for side in size)
-    if len(size) != 2 or not whole:
-        raise DataError(f"data.image_size must be a number of pixels or [height, width], got {image_size!r}")
-    return size[0], size[1]
 
 
 def _subfolders(folder: Path) -> dict[str, Path]:
