@@ -24,6 +24,7 @@ VERBS = {
     "plan": "what a study would try and take; trains nothing",
     "resume": "go on with a study where it stopped",
     "promote": "the best trials and the default on fresh seeds; then the test set, once",
+    "lr-range": "which learning rates a training can take, with a picture",
     "diff": "runs side by side: what differs, and what came out",
     "export": "a trained run as a folder that needs no idealfit",
     "reproduce": "train a recorded run again, and say whether it came out the same",
@@ -110,7 +111,7 @@ def _dispatch(arguments: list[str]) -> int:
         return complete(rest)
     if verb not in VERBS:
         raise UsageError(f"no verb {verb!r}. {nearest(verb, VERBS)} See idealfit --help.")
-    module = cast(Verb, importlib.import_module(f"idealfit.cli.{verb}"))
+    module = cast(Verb, importlib.import_module(f"idealfit.cli.{verb.replace('-', '_')}"))
     parser = module.parser()
     return module.run(parser.parse_intermixed_args(rest))
 

@@ -31,8 +31,8 @@ def _query(shell: str) -> int:
     verb, *rest = words
     if verb == "compare" or (verb in NAME_FIRST and len(rest) == 1):
         _offer(_names(verb), rest[-1])
-    elif verb in ("train", "sweep", "plan"):
-        config_name, keys = (rest[0], rest[1:]) if verb != "train" else ("train", rest)
+    elif verb in ("train", "lr-range", "sweep", "plan"):
+        config_name, keys = ("train", rest) if verb in ("train", "lr-range") else (rest[0], rest[1:])
         os.environ["COMP_LINE"] = " ".join([program, *keys])
         _hydra(["-sc", f"query={shell}"], config_name=config_name)
     return DONE

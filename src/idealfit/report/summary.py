@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from idealfit.protocol import num_rounds
+from idealfit.range_test import FACT
 from idealfit.record import Record
 from idealfit.report.artifacts import report_path
 from idealfit.report.html.advice import Evidence, advise, num_images
@@ -43,6 +44,22 @@ def summary(result: StudyResult) -> str:
     if result.ending == "interrupted":
         lines.append(f"go on     {result.command}")
     return "\n".join(printable(line) for line in "\n".join(lines).split("\n"))
+
+
+def range_summary(spec: TrialSpec, result: TrialResult) -> str:
+    """What a terminal shows when a learning-rate range test ends."""
+    tested = result.facts.get(FACT)
+    if result.state is not TrialState.COMPLETE or not tested:
+        head = f"range test {spec.label}: {result.state} {result.message}".strip()
+        return f"\n{head}\nrecord    {relative(Path(spec.record_dir))}"
+    rates, suggested = tested["rates"], tested["suggested"]
+    steps = f"{len(rates)} steps from {rates[0]:.2g} to {rates[-1]:.2g}" if rates else "the first loss was not finite"
+    advice = "the loss never fell: begin lower, or look at the picture"
+    if suggested is not None:
+        advice = f"the loss falls fastest at optimizer.lr={suggested:.2g}"
+    picture = Record(spec.record_dir).pictures_dir / "lr_range.png"
+    lines = ["", f"range test {spec.label}: {steps}; {advice}", f"record    {relative(Path(spec.record_dir))}"]
+    return "\n".join([*lines, *([f"picture   {relative(picture)}"] if picture.is_file() else [])])
 
 
 def run_summary(spec: TrialSpec, result: TrialResult) -> str:

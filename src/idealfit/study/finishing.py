@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from idealfit.overfit import summarize
 from idealfit.predictions import Predictions
+from idealfit.range_test import FACT
 from idealfit.record import Record
 from idealfit.spec import TrialResult, TrialSpec
 from idealfit.study.mirroring import RunMirror
@@ -21,18 +22,22 @@ def draw_pictures(record: Record, spec: TrialSpec) -> None:
         first_layer,
         learning_rate_curve,
         overfitting_curve,
+        range_test_curve,
         worst_images,
     )
 
-    curves = record.curves()
-    if not curves:
+    curves, result, folder = record.curves(), record.read_result(), record.pictures_dir
+    tested = result.facts.get(FACT) if result else None
+    if not curves and not (tested and tested["rates"]):
         return
-    folder = record.pictures_dir
     folder.mkdir(parents=True, exist_ok=True)
+    if tested:
+        range_test_curve(**tested, path=folder / "lr_range.png", title=spec.label)
+        return
     overfitting_curve(curves, summarize(curves, spec.objective), folder / "overfitting_curve.png", title=spec.label)
     if "lr" in curves:
         learning_rate_curve(curves["lr"], folder / "learning_rate.png", title=spec.label)
-    predictions, result = Predictions.read(record.predictions_path), record.read_result()
+    predictions = Predictions.read(record.predictions_path)
     if predictions is None or result is None:
         return
     names = class_names(result, predictions.num_classes)

@@ -1,4 +1,4 @@
-"""One training run outside a study: the same record, the same mirror, in this process where one is enough."""
+"""One run outside a study, a training or a range test: the same record and mirror, in this process if it can be."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ from pathlib import Path
 from idealfit.config import Composer
 from idealfit.engines import InlineEngine, LocalEngine
 from idealfit.record import Record
-from idealfit.spec import JSON, ConfigError, Engine, FailureKind, TrialResult, TrialSpec, record_path
+from idealfit.spec import (
+    JSON,
+    ConfigError,
+    Engine,
+    FailureKind,
+    Params,
+    TrialResult,
+    TrialSpec,
+    Work,
+    record_path,
+)
 from idealfit.study.circumstances import Circumstances
 from idealfit.study.finishing import Finisher
 from idealfit.study.mirroring import RunMirror
@@ -26,6 +36,10 @@ def run_single(
     composer: Composer,
     *,
     config: JSON | None = None,
+    study: str = STUDY,
+    params: Params | None = None,
+    check: Work = check_trial,
+    work: Work = run_trial,
     overrides: Sequence[str] = (),
     say: Callable[[str], None],
 ) -> Record:
@@ -34,6 +48,10 @@ def run_single(
     Args:
         composer: The composed config.
         config: Another trial config than the composed one.
+        study: The folder of such runs, and their experiment.
+        params: What the run is told beside its config.
+        check: Refuses wrong input.
+        work: What is done.
         overrides: What it was composed with, for the record.
         say: Prints a line of progress.
 
@@ -43,33 +61,34 @@ def run_single(
     root = composer.root()
     config = config or composer.trial_config({})
     spec = TrialSpec(
-        study=STUDY,
+        study=study,
         number=0,
         config=config,
         record_dir="",
         seed=config["seed"],
         objective=default_objective(config),
+        params=params or {},
         overrides=list(overrides),
         trusted_packages=list(root["trusted_packages"]),
         working_dir=str(Path.cwd()),
         num_ranks=config["trainer"].get("devices", 1),
     )
     runs_dir = Path(root["runs_dir"]).expanduser().resolve()
-    circumstances = Circumstances(runs_dir / STUDY, root, study={"name": STUDY}, on_problem=say)
+    circumstances = Circumstances(runs_dir / study, root, study={"name": study}, on_problem=say)
     engine = _engine(spec)
     try:
         with (
             StopSwitch(kill=engine.kill, last_words="Ended at once.") as switch,
-            RunMirror(root["tracking"], STUDY) as mirror,
+            RunMirror(root["tracking"], study) as mirror,
         ):
-            checked = check_trial(spec, threading.Event())
+            checked = check(spec, threading.Event())
             if checked.failure is FailureKind.INPUT:
                 raise ConfigError(checked.message)
             circumstances.keep_data_files(checked.facts)
             mirror.wait_ready()
             spec = spec.with_(provenance=circumstances.sha256)
             pictures = root["tracking"]["pictures"]
-            record = run_recorded(spec, runs_dir, engine, mirror, switch, pictures=pictures, say=say)
+            record = run_recorded(spec, runs_dir, engine, mirror, switch, work=work, pictures=pictures, say=say)
     finally:
         engine.close()
     for problem in mirror.not_sent:
@@ -91,6 +110,7 @@ def run_recorded(
     mirror: RunMirror,
     switch: StopSwitch,
     *,
+    work: Work = run_trial,
     pictures: bool,
     say: Callable[[str], None],
 ) -> Record:
@@ -99,7 +119,7 @@ def run_recorded(
     record = Record.create(spec)
     finisher = Finisher(mirror, pictures=pictures, on_problem=say)
     finisher.trial_started(record, spec)
-    result = _follow(engine.submit(run_trial, spec), record, engine, switch, say)
+    result = _follow(engine.submit(work, spec), record, engine, switch, say)
     finisher.trial_ended(record, spec, result)
     finisher.close()
     return record
