@@ -24,6 +24,7 @@ class Claim:
             curves over the epochs.
         metrics: Columns of the table.
         note: What a reader should know of the set-up.
+        tried_first: Set-ups that were run before this one, and what they said: choosing is part of the finding.
     """
 
     study: str
@@ -33,6 +34,7 @@ class Claim:
     picture: Mapping[str, str]
     metrics: Sequence[str] = (ACCURACY, GAP)
     note: str = ""
+    tried_first: str = ""
 
     @property
     def measures(self) -> set[str]:

@@ -60,6 +60,7 @@ def _section(claim: Claim, trials: Sequence[Trial], folder: Path) -> tuple[str, 
         f"**{verdict}.**\n",
         *map(_statement, judgements),
         *([f"\n{claim.note}"] if claim.note else []),
+        *([f"\n*Tried first:* {claim.tried_first}"] if claim.tried_first else []),
         f"\n![{claim.title}]({picture.as_posix()})\n",
         *_table(claim, trials),
         f"\n`idealfit sweep lectures/{claim.study}` ([file](../{file})): {len(trials)} runs, "

@@ -7,7 +7,8 @@ from typing import Any
 from docs.lectures.claim import ACCURACY, FINAL_ACCURACY, GAP, TRAIN_LOSS, VAL_LOSS, Claim, one_of
 from docs.lectures.verdicts import BestOf, Expectation
 
-RELU, SIGMOID, DEPTH, RESIDUAL, AUGMENT = "relu", "sigmoid", "model.depth", "model.residual", "augment"
+RELU, SIGMOID, AUGMENT = "relu", "sigmoid", "augment"
+DEPTH, RESIDUAL, LIMIT = "model.depth", "model.residual", "data.limit"
 ANY_K = BestOf(1, 2, 3, 5, 7, 10, 20, 50, 100)
 RNN = {"model": "rnn"}
 STROKES, BITMAPS = {"data": "quickdraw_strokes", **RNN}, {"data": "quickdraw_raster"}
@@ -83,6 +84,7 @@ NETWORKS = [
         + [one_of(DEPTH, 32, 1, "32 residual layers beat 1", among={RESIDUAL: True})],
         picture={"metric": ACCURACY, "across": DEPTH, "lines": RESIDUAL},
         metrics=(ACCURACY, TRAIN_LOSS, GAP),
+        tried_first="2,000 images for 15 epochs, where 2 of the 7 statements held and none was contradicted.",
     ),
     Claim(
         study="strokes",
@@ -97,6 +99,8 @@ NETWORKS = [
         metrics=("num_params", ACCURACY, GAP),
         note="The same drawings in both forms: thirty categories, all that are at hand of the published vector form. "
         "With so few, a verdict is about small data.",
+        tried_first="the same with bytes of 0 in front of each drawing, far from all movements, as the loader padded "
+        "them then: the RNN on strokes reached 0.32. It pads by no movement now.",
     ),
     Claim(
         study="lenet",
@@ -117,7 +121,7 @@ NETWORKS = [
         title="More than 95 % on ten QuickDraw classes",
         says="The lectures' question: can ten kinds of drawings be told apart with more than 95 % accuracy?",
         expectations=[
-            Expectation(says=f"{words} is above 95 %", better=side, threshold=0.95)
+            Expectation(says=f"{words} is above 95 %", better=side, threshold=0.95, **AT_END)
             for words, side in (
                 ("a linear classifier", {"model": "linear"}),
                 ("an MLP", {"model": "mlp"}),
@@ -126,6 +130,21 @@ NETWORKS = [
             )
         ],
         picture={"metric": "val/accuracy"},
-        metrics=("num_params", ACCURACY, GAP),
+        metrics=("num_params", FINAL_ACCURACY, ACCURACY, GAP),
+    ),
+    Claim(
+        study="frozen_features",
+        title="Frozen features and SVM against from scratch",
+        says="With few images, what another network has learned of other images is worth more than learning anew; with "
+        "many, a network of one's own catches up and wins.",
+        expectations=[
+            one_of("model", "svm", "cnn", f"with {n:,} images the SVM on frozen features wins", among={LIMIT: n})
+            for n in (100, 1000)
+        ]
+        + [one_of("model", "cnn", "svm", "with 10,000 images the CNN from scratch wins", among={LIMIT: 10000})],
+        picture={"metric": ACCURACY, "across": LIMIT, "lines": "model"},
+        note="The features are those of a CNN that has learned ten kinds of drawings and has seen no digit: a trial of "
+        "`lectures/quickdraw_ten`, which is to run first. SVM and CNN learn digits, the CNN from 10,000 images in 8 "
+        "epochs, from fewer in 40: more might help it.",
     ),
 ]

@@ -31,17 +31,24 @@ TRAINING = [
                 "scheduler",
                 name,
                 "none",
-                f"{words} {name} decay ends more accurate than a constant rate",
-                metric=FINAL_ACCURACY,
+                f"{words} {name} decay ends {outcome} than a constant rate",
                 among={"augment": augment},
+                **options,
             )
             for augment, words in (("light", "with augmentation"), ("none", "without augmentation"))
             for name in ("step", "exponential", "plateau")
+            for outcome, options in (
+                ("more accurate", {"metric": FINAL_ACCURACY}),
+                ("with a lower validation loss", {"metric": VAL_LOSS, "lower": True}),
+            )
         ],
-        picture={"metric": FINAL_ACCURACY, "across": "scheduler", "lines": "augment"},
+        picture={"metric": FINAL_ACCURACY},
         metrics=(FINAL_ACCURACY, TRAIN_LOSS, VAL_LOSS),
         note="Where a network learns its images by heart their gradients vanish, and the steps with them; augmented "
         "images are new each time, and keep it moving.",
+        tried_first="an MLP on MNIST, at a rate where it learned nothing (momentum, 0.05), then at one where it had "
+        "all of its images by heart and no decay helped (0.1); 800 validation drawings instead of 2,400, where no "
+        "accuracy was settled either. The statements on the loss were added when the accuracies had been seen.",
     ),
     Claim(
         study="momentum",
@@ -72,10 +79,12 @@ TRAINING = [
         metrics=("train/loss@20", TRAIN_LOSS, ACCURACY),
         note="A linear classifier on 1,000 digits, all of them in each step. Its loss is convex, and far steeper along "
         "some directions than along others: pixels of one stroke are white together.",
+        tried_first="200 steps at rates from 0.003 to 0.3, the largest of which was the best: the same verdict on the "
+        "loss. A third statement, that momentum is more accurate, was not settled and is left out.",
     ),
     Claim(
         study="losses",
-        title="Softmax and cross-entropy against sigmoids and against squared error",
+        title="Softmax against sigmoids and squared error",
         says="Classes that exclude each other want a softmax with cross-entropy: a sigmoid for each class ignores that "
         "they do, and the squared error punishes what is right with a margin.",
         expectations=[
@@ -90,6 +99,8 @@ TRAINING = [
         metrics=("val/accuracy@2", ACCURACY),
         note="Gradients of the three losses are of different size. AdamW, whose steps do not depend on that, and a "
         "learning rate of its own for each make the comparison fair. The squared error is that of the logits.",
+        tried_first="plain gradient descent at rates from 0.1 to 3, where most of the runs with squared error diverged "
+        "and only its defeat in the end was settled.",
     ),
     Claim(
         study="batch_norm",
