@@ -62,7 +62,7 @@ NOT_OF_DATA = {  # tasks that make no sense of some data, without what OF_DATA s
     ("mnist", "multi_label"): "no labels of their own",
     ("quickdraw", "regression"): r"class '\w+' is no number",
     ("image_folder", "regression"): "class 'across' is no number",
-    ("quickdraw_strokes", "unit_regression"): "sequences of pen movements, which have no brightness",
+    ("quickdraw_strokes", "unit_regression"): "these data are no pictures, so they have no brightness",
 }
 OTHER_TASKS = [name for name in TASKS if name != "multi_class"]
 LEARNED = {"binary": 1.0, "multi_label": 1.0, "regression": 0.9, "unit_regression": 0.9}  # accuracy, exact match, r2

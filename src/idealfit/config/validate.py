@@ -11,7 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from idealfit.config.bounds import violations
 from idealfit.config.schema import Config, StudyConfig
-from idealfit.config.schema_groups import SCHEMAS, DataConfig
+from idealfit.config.schema_data import DataConfig
+from idealfit.config.schema_groups import SCHEMAS
 from idealfit.protocol import HOLDOUT
 from idealfit.spec import JSON, ConfigError, nearest
 from idealfit.tasks import task_of

@@ -24,4 +24,5 @@ from idealfit.data.sources.published import MNIST as MNIST
 from idealfit.data.sources.published import SVHN as SVHN
 from idealfit.data.sources.published import FashionMNIST as FashionMNIST
 from idealfit.data.sources.quickdraw import QuickDraw as QuickDraw
+from idealfit.data.sources.timit import TIMIT as TIMIT
 from idealfit.data.targets import BRIGHTNESS as BRIGHTNESS

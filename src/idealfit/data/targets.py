@@ -109,7 +109,7 @@ def make_targets(
     if is_of_pixels:
         if not has_pixels:
             raise DataError(
-                "task.target=brightness: these data are sequences of pen movements, which have no brightness. Take "
+                "task.target=brightness: these data are no pictures, so they have no brightness. Take "
                 "pictures (data=quickdraw or quickdraw_raster), or task.target=class_value with task.values."
             )
         return _Brightness(task=task, class_names=(BRIGHTNESS,), num_outputs=1)
