@@ -25,8 +25,12 @@ _KINDS = {
     "worst": "iu",
     "worst_images": "u",
     "kernels": "f",
+    "saliency": "u",
+    "feature_maps": "u",
+    "neighbours": "u",
 }
-_NEWER = ("kernels",)  # records of older versions have none
+_LOOKED = {"saliency": 3, "feature_maps": 3, "neighbours": 5}  # dimensions
+_NEWER = ("kernels", *_LOOKED)  # records of older versions have none
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,6 +45,10 @@ class Predictions:
         worst: Integers `[W]`: the images with the least probability of their right class, the least first.
         worst_images: uint8 `[W, C, H, W]`.
         kernels: float16 `[K, C, h, w]`: the weights of the network's first layer; none where it sees no pixels.
+        saliency: uint8 `[W, H, W]`, with `trainer.look`: how much each pixel of the worst images counts for the class
+            that was given; of each image the largest is 255.
+        feature_maps: uint8 `[M, h, w]`, likewise: what the first convolution makes of the very worst image.
+        neighbours: uint8 `[N, 1 + k, C, H, W]`, likewise: some of the worst images, each with the nearest of training.
     """
 
     labels: NDArray[np.int64]
@@ -50,6 +58,9 @@ class Predictions:
     worst: NDArray[np.int64]
     worst_images: NDArray[np.uint8]
     kernels: NDArray[np.float16] = field(default_factory=lambda: np.empty((0, 1, 1, 1), np.float16))
+    saliency: NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, 1, 1), np.uint8))
+    feature_maps: NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, 1, 1), np.uint8))
+    neighbours: NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, 1, 1, 1, 1), np.uint8))
 
     @property
     def num_classes(self) -> int:
@@ -90,7 +101,7 @@ class Predictions:
         """The images of several runs one after the other, an image as often as it was scored.
 
         Of the worst ones each run gives its own worst first, then its second, until there are enough.
-        The first layer is that of the first run.
+        The first layer, feature maps and neighbours are those of the first run.
         """
         starts = np.cumsum([0, *(len(each.labels) for each in several)])[:-1]
         num_images = sum(len(each.labels) for each in several)
@@ -109,6 +120,11 @@ class Predictions:
             worst=np.array([starts[run] + several[run].worst[place] for run, place in worst], dtype=np.int64),
             worst_images=np.stack([several[run].worst_images[place] for run, place in worst]),
             kernels=several[0].kernels,
+            saliency=np.stack([several[run].saliency[place] for run, place in worst])
+            if all(len(each.saliency) == len(each.worst) for each in several)
+            else several[0].saliency[:0],
+            feature_maps=several[0].feature_maps,
+            neighbours=several[0].neighbours,
         )
 
 
@@ -138,6 +154,8 @@ def _check(found: dict[str, NDArray[np.generic]]) -> None:
     kernels = found.get("kernels")
     if kernels is not None and (kernels.ndim != 4 or not np.isfinite(kernels).all()):
         raise ValueError("kernels must be finite and have four dimensions")
+    for name in sorted(_LOOKED.keys() & found.keys()):
+        _check_dimensions(name, found[name])
     same = [("predicted", num_images), ("scores", len(found["scored"])), ("worst_images", len(found["worst"]))]
     for name, length in same:
         if len(found[name]) != length:
@@ -147,3 +165,8 @@ def _check(found: dict[str, NDArray[np.generic]]) -> None:
         values = found[name]
         if values.size and not (int(values.min()) >= 0 and int(values.max()) < limit):
             raise ValueError(f"{name} must lie in 0..{limit - 1}")
+
+
+def _check_dimensions(name: str, array: NDArray[np.generic]) -> None:
+    if array.ndim != _LOOKED[name]:
+        raise ValueError(f"{name} must have {_LOOKED[name]} dimensions")

@@ -67,6 +67,7 @@ class TrainerConfig:
     accumulate_grad_batches: int = bounded(1, at_least=1)
     train_eval: bool = True  # score a fixed, un-augmented train subset each epoch: the gap needs it
     eval_batch_size: int = bounded(1024, at_least=1, at_most=MAX_BATCH_SIZE)
+    look: bool = False  # inside the best network at the end: saliency, feature maps, neighbours
     checkpoint_every_s: float = bounded(10.0, at_least=0)
     early_stopping: EarlyStoppingConfig = field(default_factory=EarlyStoppingConfig)
     attack: AttackConfig = field(default_factory=AttackConfig)

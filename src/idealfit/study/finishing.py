@@ -19,10 +19,13 @@ def draw_pictures(record: Record, spec: TrialSpec) -> None:
     from idealfit.pictures import (
         class_curves,
         confusion_matrix,
+        feature_maps,
         first_layer,
         learning_rate_curve,
+        nearest_neighbours,
         overfitting_curve,
         range_test_curve,
+        saliency,
         worst_images,
     )
 
@@ -45,6 +48,9 @@ def draw_pictures(record: Record, spec: TrialSpec) -> None:
     class_curves(predictions, names, folder / "roc_and_precision_recall.png", title=spec.label)
     worst_images(predictions, names, folder / "worst_images.png", title=spec.label)
     first_layer(predictions.kernels, names, folder / "first_layer.png", title=spec.label)
+    saliency(predictions, names, folder / "saliency.png", title=spec.label)
+    feature_maps(predictions, folder / "feature_maps.png", title=spec.label)
+    nearest_neighbours(predictions, folder / "nearest_neighbours.png", title=spec.label)
 
 
 def class_names(result: TrialResult, num_classes: int) -> list[str]:

@@ -47,7 +47,7 @@ class Attack:
     def __call__(self, model: nn.Module, data: EvalBatches, convert: Callable[[Tensor], Tensor]) -> dict[str, float]:
         """`{"val/robust_accuracy": ...}`."""
         hits, count = torch.zeros((), dtype=torch.int64), 0
-        with torch.enable_grad(), eval_mode(model), _plain_kernels():
+        with torch.enable_grad(), eval_mode(model), plain_kernels():
             for images, labels in data.eval_batches("val"):
                 changed = self.changed(model, images, labels, convert)
                 with torch.no_grad():
@@ -75,7 +75,7 @@ class Attack:
         return changed.detach()
 
 
-def _plain_kernels() -> Any:
+def plain_kernels() -> Any:
     """Recurrent kernels of cuDNN have no gradient in eval mode; torch's own have."""
     return torch.backends.cudnn.flags(enabled=False)
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from idealfit.config.schema import TrainerConfig
 from idealfit.data import BRIGHTNESS
-from idealfit.models.estimators import Estimator
+from idealfit.models.estimators import KNN, Estimator
 from idealfit.spec import JSON, ConfigError
 from idealfit.tasks import BINARY, MULTI_CLASS, Task
 from idealfit.train.freezing import Start
@@ -102,3 +102,16 @@ def check_start(start: Start, net: nn.Module, trainer: TrainerConfig) -> None:
     key = "thaw_epoch" if start.thaw_epoch is not None else "body_lr_factor" if start.body_lr_factor != 1.0 else ""
     if key and isinstance(net, pl.LightningModule) and is_overridden("configure_optimizers", net):
         raise ConfigError(f"model.{key}: model {type(net).__name__} makes its own optimizer: do it there")
+
+
+def check_look(net: nn.Module, task: Task) -> None:
+    """Refuse to look inside what shows nothing.
+
+    Raises:
+        ConfigError: It has neither a gradient nor neighbours, or images have no class that pixels could count for.
+    """
+    name = type(net).__name__
+    if not task.is_of_classes:
+        raise ConfigError(f"trainer.look: task={task.name} gives no class that pixels could count for")
+    if isinstance(net, Estimator) and (not isinstance(net, KNN) or net.body is not None):
+        raise ConfigError(f"trainer.look: model {name} has neither a gradient nor images as neighbours")

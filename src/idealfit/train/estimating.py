@@ -62,6 +62,7 @@ def fit_estimator(
         activation=parts.measure.activation,
         num_images=parts.data.sizes["val"],
         num_classes=parts.data.num_classes,
+        look=parts.trainer.look,
     )
     return {"curves": curves, "facts": facts, "predictions": predictions}
 

@@ -21,7 +21,15 @@ from idealfit.protocol import fold_of
 from idealfit.spec import JSON, ConfigError, Objective
 from idealfit.tasks import MULTI_CLASS, TASKS, Task, task_of
 from idealfit.train.attack import ROBUST_ACCURACY, Attack, make_attack
-from idealfit.train.checks import check_estimator, check_net, check_own_data, check_own_module, check_start, check_task
+from idealfit.train.checks import (
+    check_estimator,
+    check_look,
+    check_net,
+    check_own_data,
+    check_own_module,
+    check_start,
+    check_task,
+)
 from idealfit.train.evaluation import Evaluation
 from idealfit.train.freezing import Start
 from idealfit.train.measuring import Measure, make_measure
@@ -165,6 +173,8 @@ def make_parts(
     # A test brings the weights of the end.
     start = Start() if unlock_test else prepare(net, config["model"], config=config, fingerprint=data.fingerprint)
     check_start(start, net, trainer)
+    if trainer.look:
+        check_look(net, task)
     if isinstance(net, Estimator):
         check_estimator(net, augment, trainer, task)
     if isinstance(net, pl.LightningModule):

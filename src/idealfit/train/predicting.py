@@ -12,11 +12,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from idealfit.models.estimators import KNN
 from idealfit.predictions import MAX_SIDE_PX, NUM_WORST, Predictions, kept_scores
 from idealfit.train.checkpoints import load_safely
 from idealfit.train.evaluation import EvalBatches, eval_mode
-from idealfit.train.looking import first_kernels
+from idealfit.train.looking import feature_maps, first_kernels, neighbours, saliency
 from idealfit.train.parts import Parts
+
+NUM_NEIGHBOURHOODS = 6  # images whose neighbours are shown
 
 
 def _as_they_are(images: Tensor) -> Tensor:
@@ -48,6 +51,7 @@ def best_predictions(
             num_images=parts.data.sizes["val"],
             num_classes=parts.data.num_classes,
             convert=convert,
+            look=parts.trainer.look,
         )
     except Exception as error:  # noqa: BLE001 - a user's network may do anything
         message = f"no predictions, and no picture drawn from them: {type(error).__name__}: {error}"
@@ -64,6 +68,7 @@ def predict_validation(
     num_images: int,
     num_classes: int,
     convert: Callable[[Tensor], Tensor] = _as_they_are,
+    look: bool = False,
 ) -> Predictions:
     """Load `weights` into `net` and score every validation image.
 
@@ -75,6 +80,7 @@ def predict_validation(
         num_images: Images of that part.
         num_classes: Classes that are told apart.
         convert: Turns images into the precision of the network.
+        look: Look inside it as well.
     """
     if weights:
         net.load_state_dict(load_safely(weights))
@@ -101,7 +107,25 @@ def predict_validation(
         worst=worst.indices,
         worst_images=worst.pixels,
         kernels=first_kernels(net, images.shape[1:]),
+        **(_looked(net, worst, images.device, convert) if look else {}),
     )
+
+
+def _looked(net: nn.Module, worst: _Worst, device: torch.device, convert: Callable[[Tensor], Tensor]) -> dict[str, Any]:
+    """What `trainer.look` keeps of the worst images; nothing of what this network has not."""
+    images = worst.images.to(device)
+    with eval_mode(net):
+        if isinstance(net, KNN):
+            found = neighbours(net, images[:NUM_NEIGHBOURHOODS])
+            rows = [torch.stack([_as_picture(image) for image in row]) for row in found]
+            return {"neighbours": torch.stack(rows).cpu().numpy()}
+        seen = {"saliency": saliency(net, images, convert), "feature_maps": feature_maps(net, images[:1], convert)}
+    return {name: torch.stack([*map(_as_map, maps)]).cpu().numpy() for name, maps in seen.items() if len(maps)}
+
+
+def _as_map(values: Tensor) -> Tensor:
+    """`[H, W]` as uint8 of bounded size, 0 to its largest value."""
+    return (_bounded(values[None])[0] / values.max().clamp(min=1e-12) * 255).round().clamp(0, 255).to(torch.uint8)
 
 
 def as_classes(labels: Tensor) -> Tensor:
@@ -128,15 +152,26 @@ class _Worst:
         return np.array([index for _, index, _ in self._found], dtype=np.int64)
 
     @property
+    def images(self) -> Tensor:
+        """Normalised, `[W, C, H, W]`; of a kind that gradients can be taken of."""
+        return torch.stack([image for _, _, image in self._found]).clone()
+
+    @property
     def pixels(self) -> Any:
         return torch.stack([_as_picture(image) for _, _, image in self._found]).numpy()
 
 
 def _as_picture(image: Tensor) -> Tensor:
     """A normalised image `[C, H, W]` as uint8, its own darkest pixel 0 and its brightest 255, of bounded size."""
-    if max(image.shape[1:]) > MAX_SIDE_PX:
-        scale = MAX_SIDE_PX / max(image.shape[1:])
-        size = [max(1, round(side * scale)) for side in image.shape[1:]]
-        image = F.interpolate(image[None], size=size, mode="area")[0]
+    image = _bounded(image)
     low, high = image.min(), image.max()
     return ((image - low) / (high - low).clamp(min=1e-12) * 255).round().to(torch.uint8)
+
+
+def _bounded(image: Tensor) -> Tensor:
+    """`[C, H, W]`, smaller where it is too large to be kept."""
+    if max(image.shape[1:]) <= MAX_SIDE_PX:
+        return image
+    scale = MAX_SIDE_PX / max(image.shape[1:])
+    size = [max(1, round(side * scale)) for side in image.shape[1:]]
+    return F.interpolate(image[None], size=size, mode="area")[0]
