@@ -130,7 +130,8 @@ def test_the_verdict_on_a_claim_counts_its_statements() -> None:
     open_ = judge(RELU_WINS, trials(relu=[0.1, 0.5, 0.9], tanh=[0.9, 0.5, 0.1]))
     assert overall([won, won]) == "Holds"
     assert overall([won, lost, open_]) == "Holds in part: 1 of 3 statements"
-    assert overall([lost, open_]) == "Does not hold"
+    assert overall([lost, open_]) == "Does not hold in 1 of 2 statements, the rest not settled"
+    assert overall([lost, lost]) == "Does not hold"
     assert overall([open_]) == "Not settled by these runs"
 
 

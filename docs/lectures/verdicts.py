@@ -105,7 +105,9 @@ def overall(judgements: Sequence[Judgement]) -> str:
     ):
         if counts[verdict] == total:
             return words
-    return f"Holds in part: {counts[Verdict.HOLDS]} of {total} statements" if counts[Verdict.HOLDS] else "Does not hold"
+    if counts[Verdict.HOLDS]:
+        return f"Holds in part: {counts[Verdict.HOLDS]} of {total} statements"
+    return f"Does not hold in {counts[Verdict.FAILS]} of {total} statements, the rest not settled"
 
 
 def _side(expectation: Expectation, values: Mapping[str, Any], trials: Sequence[Trial]) -> tuple[str, dict[int, float]]:
