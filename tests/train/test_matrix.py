@@ -146,11 +146,8 @@ def test_every_pair_trains_a_batch_or_says_why_not(
 def test_every_triple_trains_a_batch_or_says_why_not(
     data: str, model: str, task: str, place: Path, shared_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The large networks, whose last layer is of the same kind, are tried on digits; the matrix of pairs has all."""
     monkeypatch.setenv("IDEALFIT_DATA", str(shared_data))
     monkeypatch.chdir(place)
-    if model not in SMALL and data != "digits":
-        return
     composed = config(place, data, model, task=task)
     refusal = refused_task(data, model, task) or REFUSED.get((data, model))
     if refusal:
