@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from idealfit.record import Record, find_record
-from idealfit.spec import Objective, StudyError, TrialResult, TrialSpec, nearest
+from idealfit.spec import Objective, StudyError, TrialResult, TrialSpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -240,12 +240,11 @@ def load_study(name: str, runs_dir: str | Path = "runs") -> Study:
     Raises:
         StudyError: There is none of that name.
     """
-    from idealfit.study.outcome import list_studies, read_rows
+    from idealfit.study.outcome import list_studies, no_such_study, read_rows
 
     folder = Path(runs_dir).expanduser().resolve()
-    names = list_studies(folder)
-    if name not in names:
-        raise StudyError(f"no study {name!r} under {folder}. {nearest(name, names)}")
+    if name not in list_studies(folder):
+        raise no_such_study(folder, name)
     rows, objective = read_rows(folder, name)
     return Study(name=name, runs_dir=folder, objective=objective, rows=rows)
 

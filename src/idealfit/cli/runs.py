@@ -9,7 +9,6 @@ from pathlib import Path
 
 from idealfit.cli.app import DONE, Parser
 from idealfit.cli.place import add_place, read_place
-from idealfit.spec import StudyError, nearest
 from idealfit.text import printable
 
 
@@ -22,7 +21,7 @@ def parser() -> ArgumentParser:
 
 def run(args: Namespace) -> int:
     """Print the table."""
-    from idealfit.study.outcome import list_studies
+    from idealfit.study.outcome import list_studies, no_such_study
 
     study, root = read_place(args.words)
     runs_dir = Path(root["runs_dir"]).expanduser().resolve()
@@ -32,8 +31,7 @@ def run(args: Namespace) -> int:
     elif study in names:
         _print_trials(runs_dir, study)
     else:
-        hint = nearest(study, names) or "Nothing has run here yet: idealfit sweep lr_dropout_depth."
-        raise StudyError(f"no study {study!r} under {runs_dir}. {hint}")
+        raise no_such_study(runs_dir, study, otherwise="Nothing has run here yet: idealfit sweep lr_dropout_depth.")
     return DONE
 
 

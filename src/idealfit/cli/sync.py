@@ -8,7 +8,7 @@ from pathlib import Path
 from idealfit.cli.app import DONE, FAILED, Parser, UsageError
 from idealfit.cli.place import add_place, read_place
 from idealfit.record import PROMOTED
-from idealfit.spec import JSON, StudyError, nearest
+from idealfit.spec import JSON
 
 
 def parser() -> ArgumentParser:
@@ -23,7 +23,7 @@ def parser() -> ArgumentParser:
 
 def run(args: Namespace) -> int:
     """Send, and say how much."""
-    from idealfit.study.outcome import list_studies
+    from idealfit.study.outcome import list_studies, no_such_study
 
     study, root = read_place(args.words)
     if not root["tracking"]["uri"]:
@@ -31,7 +31,7 @@ def run(args: Namespace) -> int:
     runs_dir = Path(root["runs_dir"]).expanduser().resolve()
     names = list_studies(runs_dir)
     if study is not None and study not in names:
-        raise StudyError(f"no study {study!r} under {runs_dir}. {nearest(study, names)}")
+        raise no_such_study(runs_dir, study)
     failures: list[str] = []
     for name in [study] if study else names:
         failures += _sync_one(runs_dir, name, root, experiment=name)

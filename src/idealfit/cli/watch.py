@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from idealfit.cli.app import DONE, Parser
 from idealfit.cli.place import add_place, read_study_place
-from idealfit.spec import StudyError, nearest
 
 if TYPE_CHECKING:
     from idealfit.study.watching import Watch
@@ -62,9 +61,8 @@ def _follow(watch: Watch) -> None:
 
 def _existing(runs_dir: Path, study: str) -> Path:
     from idealfit.study.launch import launched_at
-    from idealfit.study.outcome import list_studies
+    from idealfit.study.outcome import list_studies, no_such_study
 
-    names = list_studies(runs_dir)
-    if study not in names and not launched_at(runs_dir / study):
-        raise StudyError(f"no study {study!r} under {runs_dir}. {nearest(study, names)}")
+    if study not in list_studies(runs_dir) and not launched_at(runs_dir / study):
+        raise no_such_study(runs_dir, study)
     return runs_dir / study

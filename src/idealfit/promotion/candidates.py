@@ -6,7 +6,6 @@ import hashlib
 import math
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
 
 from idealfit.config import Composer
 from idealfit.config.schema import MAX_SEED
@@ -15,8 +14,9 @@ from idealfit.record import Record
 from idealfit.spec import JSON, Params, StudyError, TrialState, sha256_of
 from idealfit.study.making import Point
 from idealfit.study.outcome import TrialRow, read_rows
-from idealfit.study.plan import NOT_PART_OF_THE_QUESTION, StudyPlan, differences
+from idealfit.study.plan import StudyPlan, differences
 from idealfit.study.promotion import DEFAULT
+from idealfit.study.question import NOT_PART_OF_THE_QUESTION, asked_of
 
 CHANCE = ("seed", "data.split_seed", "trainer.accumulate_grad_batches")
 """What may differ between a trial and its point: a replicate's seed; batches in parts after it ran out of memory."""
@@ -83,8 +83,7 @@ def fresh_seeds(base: int, count: int) -> list[int]:
 
 def without_chance(config: JSON) -> str:
     """A hash that is equal for replicates of one point, wherever they run."""
-    left_out = (*CHANCE, *NOT_PART_OF_THE_QUESTION)
-    return sha256_of({key: value for key, value in flattened(config).items() if key not in left_out})
+    return sha256_of(asked_of(config, without=CHANCE))
 
 
 def _is_eligible(row: TrialRow) -> bool:
@@ -105,13 +104,8 @@ def _nothing_to_promote(plan: StudyPlan, rows: list[TrialRow]) -> str:
 
 def _check_same_question(plan: StudyPlan, composer: Composer, row: TrialRow, recorded: JSON) -> None:
     """A default composed today must be the default of the study of then."""
-    left_out = (*CHANCE, *NOT_PART_OF_THE_QUESTION)
-
-    def asked(config: JSON) -> dict[str, Any]:
-        return {key: value for key, value in flattened(config).items() if key not in left_out}
-
     made = plan.make(composer, Point(number=row.number, params=row.params)).config
-    if changed := differences(asked(recorded), asked(made)):
+    if changed := differences(asked_of(recorded, without=CHANCE), asked_of(made, without=CHANCE)):
         lines = "\n  ".join(changed)
         raise StudyError(
             f"the config of study {plan.name!r} has changed since trial {row.number} ran:\n  {lines}\n"

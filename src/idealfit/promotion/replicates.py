@@ -7,7 +7,6 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
 from pathlib import Path
 
-from idealfit.provenance import flattened
 from idealfit.record import PROMOTED, Record, iter_records
 from idealfit.spec import (
     Engine,
@@ -22,8 +21,8 @@ from idealfit.spec import (
 )
 from idealfit.study.loop import POLL_S, Listener, num_attempts
 from idealfit.study.outcome import TrialRow
-from idealfit.study.plan import NOT_PART_OF_THE_QUESTION
 from idealfit.study.progress import Display, Progress
+from idealfit.study.question import asked_of
 from idealfit.study.retry import next_attempt
 
 
@@ -50,8 +49,7 @@ class Shelf:
 
 
 def _identity(spec: TrialSpec) -> str:
-    config = {key: value for key, value in flattened(spec.config).items() if key not in NOT_PART_OF_THE_QUESTION}
-    config.pop("trainer.accumulate_grad_batches", None)  # in parts after it ran out of memory
+    config = asked_of(spec.config, without=("trainer.accumulate_grad_batches",))  # in parts after it ran out of memory
     return sha256_of([config, spec.objective.to_json(), spec.refit, spec.stop_after])
 
 

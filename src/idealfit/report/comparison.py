@@ -9,13 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from idealfit.provenance import flattened
 from idealfit.record import Record, find_record, iter_records
 from idealfit.report.leaderboard import onset_text
 from idealfit.selection import LEVEL, mean_interval
-from idealfit.spec import Objective, StudyError, TrialState, nearest, sha256_of
-from idealfit.study.outcome import TrialRow, list_studies
-from idealfit.study.plan import NOT_PART_OF_THE_QUESTION
+from idealfit.spec import Objective, TrialState, sha256_of
+from idealfit.study.outcome import TrialRow, list_studies, no_such_study
+from idealfit.study.question import asked_of
 
 CHANCE = ("seed", "data.split_seed")
 """What makes a replicate: trials that differ in nothing else measure the same thing again."""
@@ -172,9 +171,8 @@ def compare(runs_dir: Path, names: Sequence[str]) -> Comparison:
         row = TrialRow.of(spec, result)
         score = row.value if len(objectives) == 1 else row.summaries.get("best/val_accuracy")
         if row.state in (TrialState.COMPLETE, TrialState.PRUNED) and score is not None and math.isfinite(score):
-            config = {key: v for key, v in flattened(spec.config).items() if key not in NOT_PART_OF_THE_QUESTION}
             seeds = row.scores if score == row.value and row.rounds.endswith("seeds") else ()
-            trials[row.label] = Compared(row=row, score=score, config=config | row.params, scores=seeds)
+            trials[row.label] = Compared(row=row, score=score, config=asked_of(spec.config) | row.params, scores=seeds)
     return Comparison(
         objective=objective,
         metric=objective.metric if len(objectives) == 1 else "best/val_accuracy",
@@ -195,9 +193,8 @@ def score_text(entry: Entry) -> str:
 def _records(runs_dir: Path, name: str) -> Iterable[Record]:
     if "/" in name:
         return [find_record(runs_dir, name)]
-    names = list_studies(runs_dir)
-    if name not in names:
-        raise StudyError(f"no study {name!r} under {runs_dir}. {nearest(name, names)}")
+    if name not in list_studies(runs_dir):
+        raise no_such_study(runs_dir, name)
     return iter_records(runs_dir, name)
 
 

@@ -11,9 +11,8 @@ from idealfit.pruning import open_storage
 from idealfit.spec import StudyError
 from idealfit.study.launch import Asked
 from idealfit.study.ledger import load_optuna_study
-from idealfit.study.outcome import list_studies
+from idealfit.study.outcome import no_such_study
 from idealfit.study.plan import journal_path
-from idealfit.text import nearest
 
 HOST = "127.0.0.1"  # it asks for no password, and can delete studies
 PORT = 8080
@@ -30,8 +29,7 @@ def storage_of(study_dir: Path, given: str | None = None) -> str:
         StudyError: Nobody knows it.
     """
     if not given and not study_dir.is_dir():
-        names = list_studies(study_dir.parent)
-        raise StudyError(f"no study {study_dir.name!r} under {study_dir.parent}. {nearest(study_dir.name, names)}")
+        raise no_such_study(study_dir.parent, study_dir.name)
     storage = given or Asked.read(study_dir).storage
     if "***" in storage:
         raise StudyError(f"the password of {storage} is in no record. Give it again: study.storage=...")

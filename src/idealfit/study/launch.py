@@ -11,7 +11,7 @@ from typing import Any
 
 from idealfit.disk import write_atomically
 from idealfit.record import check_types
-from idealfit.spec import JSON, Objective, StudyError, nearest, redacted
+from idealfit.spec import JSON, Objective, StudyError, redacted
 
 NEVER_RECORDED = ("trusted_packages", "hydra")
 """Whoever hands a study on may not say whose code runs, nor where configs come from."""
@@ -134,12 +134,11 @@ def recorded_launch(study: str, overrides: Sequence[str], runs_dir: str | Path) 
     Raises:
         StudyError: There is no such study under `runs_dir`, or a password was not given again.
     """
-    from idealfit.study.outcome import list_studies
+    from idealfit.study.outcome import no_such_study
 
     folder = Path(runs_dir).expanduser().resolve()
     if not (folder / study / "study.json").is_file():
-        names = list_studies(folder)
-        raise StudyError(f"no study {study!r} to go on with under {folder}. {nearest(study, names)}")
+        raise no_such_study(folder, study, what="nothing to go on with: no study")
     launch = Launch.read(folder / study)
     return replace(launch, overrides=launch.with_(overrides))
 

@@ -12,7 +12,7 @@ from typing import Literal
 from idealfit.objective import dominates, measure_text, measured
 from idealfit.protocol import rounds_text
 from idealfit.record import Record, iter_records
-from idealfit.spec import FailureKind, Objective, Params, TrialResult, TrialSpec, TrialState
+from idealfit.spec import FailureKind, Objective, Params, StudyError, TrialResult, TrialSpec, TrialState, nearest
 
 Ending = Literal["done", "interrupted", "failed"]
 
@@ -205,6 +205,12 @@ def read_rows(runs_dir: Path, study: str) -> tuple[list[TrialRow], Objective]:
 def _read_row(record: Record) -> tuple[TrialRow, Objective]:
     spec = record.read_spec()
     return TrialRow.of(spec, record.read_result()), spec.objective
+
+
+def no_such_study(runs_dir: Path, name: str, *, what: str = "no study", otherwise: str = "") -> StudyError:
+    """The error that says so, with the nearest names, or else `otherwise`."""
+    hint = nearest(name, list_studies(runs_dir)) or otherwise
+    return StudyError(f"{what} {name!r} under {runs_dir}. {hint}".strip())
 
 
 def list_studies(runs_dir: Path) -> list[str]:

@@ -22,19 +22,11 @@ from idealfit.study.launch import Asked, Launch, key_of
 from idealfit.study.making import Made, Point, make_config
 from idealfit.study.objective import make_objective
 from idealfit.study.outcome import TrialRow
+from idealfit.study.question import asked_of
 from idealfit.study.samplers import SEVERAL_METRICS, make_sampler, num_points
 from idealfit.study.scoring import check_promotion, check_searched, make_steps
 from idealfit.study.searching import Search, make_space, read_search
 from idealfit.tasks import task_of
-
-NOT_PART_OF_THE_QUESTION = (
-    "trainer.rank_timeout_s",
-    "data.cache_dir",
-    "data.root",
-    "trainer.accelerator",
-    "trainer.devices",
-)
-"""Where it runs, not what is asked. The data's content counts by its fingerprint, whatever the folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,11 +131,7 @@ class StudyPlan:
             "space": self.space.to_json(),
             **({"rules": rules} if rules else {}),
             "objective": self.objective.to_json(),
-            "config": {
-                key: value
-                for key, value in flattened(self.base).items()
-                if key not in NOT_PART_OF_THE_QUESTION and not self._is_searched(key)
-            },
+            "config": {key: value for key, value in asked_of(self.base).items() if not self._is_searched(key)},
         }
 
     def _is_searched(self, key: str) -> bool:

@@ -10,7 +10,7 @@ from idealfit.space import Space, flatten_entries, point_key
 from idealfit.space.conditions import contains
 from idealfit.space.dimensions import Interval, Steps
 from idealfit.spec import Params, SpaceError, StudyError, nearest
-from idealfit.study.outcome import list_studies, read_rows
+from idealfit.study.outcome import list_studies, no_such_study, read_rows
 
 
 def read_enqueued(raw: Any, space: Space, fixed: Mapping[str, Any]) -> list[Params]:
@@ -49,10 +49,8 @@ def best_of(runs_dir: Path, study: str, *, top: int, space: Space) -> list[Param
     Raises:
         StudyError: There is no such study, or none of its points fits.
     """
-    names = list_studies(runs_dir)
-    if study not in names:
-        hint = nearest(study, names)
-        raise StudyError(f"study.warm_start.study: there is no study {study!r} under {runs_dir}. {hint}".strip())
+    if study not in list_studies(runs_dir):
+        raise no_such_study(runs_dir, study, what="study.warm_start.study: there is no study")
     rows, _ = read_rows(runs_dir, study)
     found: dict[str, Params] = {}
     for row in rows:

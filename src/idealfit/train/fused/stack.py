@@ -80,13 +80,11 @@ def _stacked(nets: list[nn.Module], fold: Fold) -> nn.Module:
 def _join(stacked: nn.Module, layers: Sequence[nn.Module]) -> None:
     """Move weights and buffers of `layers` into `stacked`, and leave views of it in their place."""
     for name, parameter in layers[0]._parameters.items():
-        own = [layer._parameters[name] for layer in layers]
         if parameter is None:
             stacked.register_parameter(name, None)
             continue
-        if not all(each is not None and each.requires_grad for each in own):
-            raise NotFusableError("frozen weights")
-        joined = stack_tensors([each.detach() for each in own if each is not None])
+        own = [layer.get_parameter(name) for layer in layers]
+        joined = stack_tensors([each.detach() for each in own])
         stacked.register_parameter(name, nn.Parameter(joined))
         _point(own, joined)
     for name in layers[0]._buffers:
