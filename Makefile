@@ -22,7 +22,7 @@ demo: $(STAMP) ## Sweep learning rate, dropout and depth on real digits; print t
 	$(BIN)/idealfit sweep lr_dropout_depth
 
 test: $(STAMP) ## Run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(STAMP) ## Lint and check the types
 	$(BIN)/ruff check .

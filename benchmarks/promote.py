@@ -43,7 +43,7 @@ def study_figures(directory: Path, sweep: list[str]) -> dict[str, Any]:
     if promotion is None:
         raise SystemExit(f"nothing was promoted:\n{said[-2000:]}")
     ranked = [each.name for each in promotion.verdict.ranked]
-    told = list(dict.fromkeys([*ranked[:2], promotion.choice.name, DEFAULT]))
+    told = list(dict.fromkeys([*ranked[:3], promotion.choice.name, DEFAULT]))
     return {
         "sweep": " ".join(sweep),
         "candidates": {each: _figures(promotion, each, study_dir) for each in told},
