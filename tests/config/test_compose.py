@@ -125,6 +125,7 @@ def test_a_users_own_files_come_first(in_tmp_dir: Path) -> None:
     composer = Composer("mine", ["model.hidden=5"])
     root = composer.root()
     every_model = {"weights": None, "new_head": False, "freeze": "none", "thaw_epoch": None, "body_lr_factor": 1.0}
+    every_model["zca_epsilon"] = None
     assert root["model"] == {**every_model, "_target_": "mynet.Tiny", "hidden": 5}
     assert root["engine"]["slots"] == 7
     assert composer.trial_config({"model.hidden": 6})["model"]["hidden"] == 6

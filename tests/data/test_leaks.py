@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from idealfit.data import ImageArrays, ImageData, ImageSource, opening
 from idealfit.data.cache import Decoded, open_decoded
 from idealfit.data.split import Split, make_folds, make_split
+from idealfit.models.whitening import Whitening
 from idealfit.spec import JSON
+from idealfit.train.whitening import fit_whitening
 
 Open = Callable[..., ImageData]
 FOLDS = [None, (0, 3), (2, 3)]
@@ -43,7 +45,9 @@ class Tampered(ImageSource):
 def learned_from(data: ImageData) -> list[torch.Tensor]:
     """All that training may look at: its batches, and the constants of the normalisation."""
     batches = [tensor for epoch in (0, 1) for batch in data.train_batches(epoch) for tensor in batch]
-    return [*batches, torch.tensor([data.mean, data.std], dtype=torch.float64)]
+    whitening = Whitening(data.image_shape, 0.1)
+    fit_whitening(whitening, data)
+    return [*batches, torch.tensor([data.mean, data.std], dtype=torch.float64), whitening.matrix, whitening.center]
 
 
 def is_leaking(open_data: Open, source: ImageSource, fold: tuple[int, int] | None, *, limit: int | None = None) -> bool:
@@ -95,4 +99,12 @@ def test_a_planted_image_in_the_training_part_is_found(
 
     monkeypatch.setattr(opening, "make_split", lambda *args, **kwargs: leaky(make_split(*args, **kwargs)))
     monkeypatch.setattr(opening, "make_folds", lambda *a, **kwargs: [leaky(each) for each in make_folds(*a, **kwargs)])
+    assert is_leaking(open_data, numbered(), fold)
+
+
+@pytest.mark.parametrize("fold", FOLDS)
+def test_a_planted_whitening_by_all_images_is_found(
+    numbered: Any, open_data: Open, fold: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ImageData, "train_pixels", lambda self: iter([self._images]))
     assert is_leaking(open_data, numbered(), fold)

@@ -26,6 +26,7 @@ class ModelConfig(TargetConfig):
     freeze: str = MISSING
     thaw_epoch: int | None = bounded(at_least=1)
     body_lr_factor: float = bounded(above=0, at_most=1)
+    zca_epsilon: float | None = bounded(above=0)
 
 
 @dataclass

@@ -140,6 +140,11 @@ class ImageData:
             batches = [batch[share_of(len(batch), rank, world_size, least)] for batch in batches]
         return self._augmented(batches, stream)
 
+    def train_pixels(self) -> Iterator[Tensor]:
+        """The images of the training part as they are stored: batches of uint8 `[B, C, H, W]`, in no order."""
+        for indices in torch.split(self._train, self._eval_batch_size):
+            yield self._images.index_select(0, indices.to(self._images.device))
+
     def train_weights(self, *, rank: int, world_size: int) -> list[float]:
         """See `TrainingData`."""
         least = _least_share(self._batch_size, world_size)

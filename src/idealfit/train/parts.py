@@ -17,6 +17,7 @@ from idealfit.config.schema import AttackConfig, EarlyStoppingConfig, TrainerCon
 from idealfit.data import DATA_KEYS, ImageData, ImageSource, LoaderData, Mixing, TrainingData, open_source
 from idealfit.data.rng import derive_seed
 from idealfit.models.estimators import Estimator
+from idealfit.models.whitening import Whitened
 from idealfit.protocol import fold_of
 from idealfit.spec import JSON, ConfigError, Objective
 from idealfit.tasks import MULTI_CLASS, TASKS, Task, task_of
@@ -45,6 +46,7 @@ from idealfit.train.task import (
     metric_names,
 )
 from idealfit.train.transfer import build_network, prepare
+from idealfit.train.whitening import fit_whitening
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,6 +177,8 @@ def make_parts(
     check_start(start, net, trainer)
     if trainer.look:
         check_look(net, task)
+    if isinstance(net, Whitened) and not (unlock_test or config["model"].get("weights")):  # else it comes with them
+        fit_whitening(net.whitening, data)
     if isinstance(net, Estimator):
         check_estimator(net, augment, trainer, task)
     if isinstance(net, pl.LightningModule):

@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import lightning.pytorch as pl
 from torch import nn
 
 from idealfit.config.gate import build, check_target
 from idealfit.models.estimators import Estimator
 from idealfit.models.frozen import Frozen, head_of
+from idealfit.models.whitening import Whitened, Whitening
 from idealfit.spec import JSON, ConfigError
 from idealfit.train.earlier import Earlier, take_weights
 from idealfit.train.freezing import Start, freeze
 
-MODEL_KEYS = ("weights", "new_head", "freeze", "thaw_epoch", "body_lr_factor")
+MODEL_KEYS = ("weights", "new_head", "freeze", "thaw_epoch", "body_lr_factor", "zca_epsilon")
 """Keys of the `model` node that every network has; all others go to its constructor."""
 BODY = "body"
 """Key of an estimator's node: the network that its weights are of."""
@@ -38,7 +40,11 @@ def build_network(node: JSON, *, trusted: Sequence[str], extra: Mapping[str, Any
             raise ConfigError("model.body: without model.weights it would be a network that has learned nothing")
         if node.get("weights"):
             network.body = Frozen(_body(body, str(node["weights"]), trusted=trusted, extra=extra))
-    return network
+    if node.get("zca_epsilon") is None:
+        return network
+    if isinstance(network, Estimator | pl.LightningModule):
+        raise ConfigError(f"model.zca_epsilon: only a plain network can be whitened for, no {type(network).__name__}")
+    return Whitened(Whitening(extra["image_shape"], float(node["zca_epsilon"])), network)
 
 
 def _body(node: JSON | None, weights: str, *, trusted: Sequence[str], extra: Mapping[str, Any]) -> nn.Module:

@@ -11,6 +11,7 @@ from torch import nn
 from idealfit.config.schema import TrainerConfig
 from idealfit.data import ImageData
 from idealfit.models.estimators import Estimator
+from idealfit.models.whitening import Whitened
 from idealfit.spec import JSON, sha256_of
 from idealfit.tasks import MULTI_CLASS
 from idealfit.train.fused.errors import NotFusableError, UnlikeGroupError
@@ -116,6 +117,8 @@ def check_parts(parts: Parts) -> None:
         raise NotFusableError("a LightningModule of your own")
     if isinstance(parts.net, Estimator):
         raise NotFusableError("an estimator, which has no gradient")
+    if isinstance(parts.net, Whitened):
+        raise NotFusableError("model.zca_epsilon")
     if not all(parameter.requires_grad for parameter in parts.net.parameters()):
         raise NotFusableError("a network with frozen weights")
     if not isinstance(parts.data, ImageData):
