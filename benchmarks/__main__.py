@@ -20,7 +20,7 @@ USUAL = (
     "promote",
 )
 # These take a quiet machine for long; none of their figures is in docs/benchmarks.md as long as they have not had it.
-BY_NAME_ALONE = ("fused", "peers", "pruning", "growth", "startup", "scale", "workers", "ddp")
+BY_NAME_ALONE = ("peers", "pruning", "growth", "startup", "scale", "workers", "ddp")
 NAMES = (*USUAL, *BY_NAME_ALONE)
 
 
