@@ -113,8 +113,9 @@ def test_watching_ends_with_the_study(
     poll = Watch.poll
 
     def once_watched(watch: Watch) -> list[TrialRow]:
+        rows = poll(watch)  # before the study may end: a watch that comes after that shows no start
         leave.set()
-        return poll(watch)
+        return rows
 
     monkeypatch.setattr(Watch, "poll", once_watched)
     thread = threading.Thread(target=drive)
