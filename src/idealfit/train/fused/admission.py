@@ -18,7 +18,7 @@ from idealfit.train.fused.errors import NotFusableError, UnlikeGroupError
 from idealfit.train.fused.member import Applicant, Member
 from idealfit.train.parts import Opened, Parts, make_augment, make_parts, open_data, trainer_config
 
-PRECISIONS = ("32-true", "bf16-mixed")
+PRECISIONS = ("32-true", "bf16-mixed", "64-true")
 
 
 class Admission:
@@ -68,6 +68,8 @@ class Admission:
         if shape != self._shape:
             raise UnlikeGroupError("trials unlike those of their group")
         parts.net.to(self._device)
+        if trainer.precision == "64-true":
+            parts.net.double()
         member = Member(applicant, parts, chunk_size=self._chunk_size)
         member.load()
         return member

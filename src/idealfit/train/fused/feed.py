@@ -84,9 +84,10 @@ def _folded(keys: Sequence[Any], make: Sequence[Any], num_classes: int) -> Itera
 
 def _alike(labels: Sequence[Tensor], num_classes: int) -> Sequence[Tensor]:
     """All as probabilities where the augmentation of some trials mixes them."""
-    if not any(each.is_floating_point() for each in labels):
+    dtype = next((each.dtype for each in labels if each.is_floating_point()), None)
+    if dtype is None:
         return labels
-    return [each if each.is_floating_point() else F.one_hot(each, num_classes).float() for each in labels]
+    return [each if each.is_floating_point() else F.one_hot(each, num_classes).to(dtype) for each in labels]
 
 
 def _pieces(batches: Iterator[Batch], num_rows: int) -> Iterator[Batch]:

@@ -196,7 +196,9 @@ class Member:
 
     def _predictions(self) -> Predictions | None:
         """What the best weights say: loaded into this trial's part of the stack, which nobody trains further."""
-        return best_predictions(self.parts.net, self.parts, self.applicant.checkpoint_dir / BEST_WEIGHTS)
+        precision = next(self.parts.net.parameters()).dtype
+        weights = self.applicant.checkpoint_dir / BEST_WEIGHTS
+        return best_predictions(self.parts.net, self.parts, weights, lambda images: images.to(precision))
 
     @property
     def _as_trainer(self) -> pl.Trainer:

@@ -26,7 +26,7 @@ def num_that_fit(parts: Parts, device: torch.device) -> int:
 def bytes_of_trial(parts: Parts) -> int:
     """Memory of one trial in training, about."""
     images, _ = next(iter(parts.data.eval_batches("val")))
-    images = images[:NUM_TRIED_IMAGES].clone()
+    images = images[:NUM_TRIED_IMAGES].to(next(parts.net.parameters()).dtype, copy=True)
     held: dict[int, int] = {}
 
     def hold(tensor: Tensor) -> Tensor:

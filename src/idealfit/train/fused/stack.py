@@ -127,6 +127,7 @@ def check_stack(stack: Stack, nets: Sequence[nn.Module], fold: Fold, images: Ten
     Raises:
         NotFusableError: They differ, for the network mixes the rows of a batch or goes around its layers.
     """
+    images = images.to(next(nets[0].parameters()).dtype)
     own = [images * (1 + trial) for trial in range(len(nets))]  # another mean for each
     fold.num_rows = len(images)
     stack.net.eval()
