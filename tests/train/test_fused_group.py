@@ -1,9 +1,9 @@
 """A group of trials ends each of them as the same trial alone ends.
 
-In double precision, where the order of a sum does not show: no loss differs by more than 1e-6 of itself (losses are added
-up in single precision), and no accuracy at all. In single precision it depends on the processor: on some the weights are
-equal to the bit, on others sums come in another order, and batch norm and Adam carry the last digit on, as another number
-of threads would.
+In double precision, where the order of a sum does not show: no loss differs by more than 1e-6 of itself (losses are
+added up in single precision), and no accuracy at all. In single precision it depends on the processor: on some the
+weights are equal to the bit, on others sums come in another order, and batch norm and Adam carry the last digit on,
+as another number of threads would.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Networks trained as one against the same networks trained alone: each layer, optimizer and loss that is supported.
 
-In double precision, where the order of a sum does not show: after a few steps no weight differs by more than 1e-10 of the
-largest in its tensor.
+In double precision, where the order of a sum does not show: after a few steps no weight differs by more than 1e-10 of
+the largest in its tensor.
 """
 
 from __future__ import annotations

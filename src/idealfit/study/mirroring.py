@@ -26,12 +26,13 @@ class RunMirror:
     Args:
         tracking: The `tracking` node of the config.
         experiment: MLflow experiment, unless the node names one.
+        apart: See `Mirror`.
 
     Raises:
         TrackingError: The store can't be reached and is required.
     """
 
-    def __init__(self, tracking: Mapping[str, Any], experiment: str) -> None:
+    def __init__(self, tracking: Mapping[str, Any], experiment: str, *, apart: bool = False) -> None:
         self.not_sent: list[str] = []
         self.mirror: Mirror | None = None
         if tracking["uri"]:
@@ -40,6 +41,7 @@ class RunMirror:
                 experiment=tracking["experiment"] or experiment,
                 required=tracking["required"],
                 interval_s=tracking["interval_s"],
+                apart=apart,
             )
 
     @property

@@ -79,7 +79,7 @@ def run_single(
     try:
         with (
             StopSwitch(kill=engine.kill, last_words="Ended at once.") as switch,
-            RunMirror(root["tracking"], study) as mirror,
+            RunMirror(root["tracking"], study, apart=True) as mirror,
         ):
             checked = check(spec, threading.Event())
             if checked.failure is FailureKind.INPUT:

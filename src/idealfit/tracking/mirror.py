@@ -12,6 +12,7 @@ from typing import Any
 from idealfit.spec import Objective, TrackingError
 from idealfit.tracking import address
 from idealfit.tracking.files import RunFiles
+from idealfit.tracking.probe import probe
 from idealfit.tracking.sending import send
 from idealfit.tracking.store import Store
 from idealfit.tracking.study_run import StudyRun
@@ -33,17 +34,21 @@ class Mirror:
         experiment: MLflow experiment; it is created where it is missing.
         required: Whether a store that cannot be reached is an error.
         interval_s: Seconds between two looks at the records.
+        apart: Let another process find out whether the store works, for this one is busy with imports of its own.
 
     Raises:
         TrackingError: `uri` is no tracking URI, or, where the store is required, it does not answer.
     """
 
-    def __init__(self, *, uri: str, experiment: str, required: bool = True, interval_s: float = 5.0) -> None:
+    def __init__(
+        self, *, uri: str, experiment: str, required: bool = True, interval_s: float = 5.0, apart: bool = False
+    ) -> None:
         self._store = Store(uri, experiment)
         self._required = required
         if required:
             address.check(self._store.uri)
         self._interval_s = interval_s
+        self._apart = apart
         self._study: StudyRun | None = None
         self._trials: dict[Path, tuple[TrialRun, bool]] = {}  # the flag: the trial has ended
         self._errors: dict[str, str] = {}
@@ -245,7 +250,11 @@ class Mirror:
 
     def _connect(self) -> None:
         if not self._ready:
-            self._store.connect()
+            found = probe(self._store.uri, self._store.experiment) if self._apart else None
+            if found:
+                self._store.take_experiment(found)
+            else:
+                self._store.connect()
             self._ready = bool(self._store.experiment_id)
 
     def _attempt(self, label: str, step: Callable[[], None]) -> bool:

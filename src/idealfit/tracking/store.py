@@ -95,6 +95,10 @@ class Store:
         """The experiment's id where it has been asked for before."""
         return self._experiment_id
 
+    def take_experiment(self, experiment_id: str) -> None:
+        """Believe another process that has found the experiment."""
+        self._experiment_id = experiment_id
+
     def forget_experiment(self) -> None:
         """Look the experiment up again: the store has lost something."""
         self._experiment_id = None
