@@ -1,17 +1,19 @@
 """What all pictures share: size, colours, a heading that states the finding, axes and words that are quick to draw.
 
-matplotlib draws the shapes, Pillow the words: most of a picture's time went into matplotlib's ticks and text.
+matplotlib draws the shapes, Pillow words and images: most of a picture's time went into matplotlib's ticks and text,
+and an image among axes takes ten times as long as one that is pasted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
@@ -52,16 +54,62 @@ class _Words:
     is_upright: bool
 
 
+@dataclass(frozen=True)
+class Pasted:
+    """An image on a canvas.
+
+    Attributes:
+        left, top: Of its upper left corner, in pixels of the canvas.
+        zoom: Pixels of the canvas for one of the image, across and down.
+    """
+
+    image: Image.Image
+    left: int
+    top: int
+    zoom: tuple[float, float]
+
+    def place(self, x: float, y: float) -> tuple[float, float]:
+        """Where on the canvas column `x` and row `y` of the image begin; from the lower left, as fractions."""
+        column, row = self.left + x * self.zoom[0], self.top + y * self.zoom[1]
+        return column / WIDTH_PX, 1 - row / HEIGHT_PX
+
+
 class Canvas:
     """A picture under a bold heading and a line of detail; its places are fractions, counted from the lower left."""
 
     def __init__(self, heading: str, detail: str = "") -> None:
-        self._figure = Figure(figsize=(WIDTH_PX / DPI, HEIGHT_PX / DPI), dpi=DPI, facecolor="white")
         self._words: list[_Words] = []
+        self._pasted: list[Pasted] = []
+        self._has_shapes = False
         heading = printable(heading)
         size = max(8.0, HEADING_SIZE * min(1.0, HEADING_LETTERS / max(len(heading), 1)))
         self.write((LEFT, HEADING_Y), heading, size=size, is_bold=True, anchor="la")
         self.write((LEFT, DETAIL_Y), printable(detail), size=10.5, anchor="la")
+
+    @cached_property
+    def _figure(self) -> Figure:
+        self._has_shapes = True
+        return Figure(figsize=(WIDTH_PX / DPI, HEIGHT_PX / DPI), dpi=DPI, facecolor="white")
+
+    def paste(self, place: Place, pixels: NDArray[np.uint8], *, is_stretched: bool = False) -> Pasted:
+        """Paste an image with sharp pixels, as large as it fits at the upper middle of its place.
+
+        Args:
+            place: Where.
+            pixels: Grey `[H, W]` or coloured `[H, W, 3]`.
+            is_stretched: Fill the place, whatever becomes of the image's proportions.
+        """
+        height, width = pixels.shape[:2]
+        room = place[2] * WIDTH_PX, place[3] * HEIGHT_PX
+        across, down = room[0] / width, room[1] / height
+        if not is_stretched:
+            across = down = min(across, down)
+        size = round(across * width), round(down * height)
+        left = round(place[0] * WIDTH_PX + (room[0] - size[0]) / 2)
+        top = round((1 - place[1] - place[3]) * HEIGHT_PX)
+        image = Image.fromarray(np.ascontiguousarray(pixels)).resize(size, Image.Resampling.NEAREST)
+        self._pasted.append(Pasted(image, left, top, (across, down)))
+        return self._pasted[-1]
 
     def axes(self, place: Place) -> Axes:
         """Axes without ticks and names, which `finish` draws."""
@@ -103,8 +151,6 @@ class Canvas:
         x: Ticks | None = None,
         y: Ticks | None = None,
         size: float = 9.0,
-        has_grid: bool = True,
-        is_upright: bool = False,
     ) -> None:
         """Draw a light grid, a frame, ticks and names around axes whose limits are set.
 
@@ -114,34 +160,53 @@ class Canvas:
             x: Where a tick is, and its words; None for round numbers.
             y: Likewise.
             size: Of the ticks' words, in points.
-            has_grid: Whether there are lines at the ticks, and a frame.
-            is_upright: Whether the words below are turned, because they are long.
         """
-        left, bottom, width, height = axes.get_position().bounds
+        place = axes.get_position().bounds
         x = round_ticks(axes.get_xlim(), is_log=axes.get_xscale() == "log") if x is None else x
         y = round_ticks(axes.get_ylim(), is_log=axes.get_yscale() == "log") if y is None else y
         x_low, y_low = axes.get_xlim()[0], axes.get_ylim()[0]
         at = self._places(axes, [(place, y_low) for place, _ in x] + [(x_low, place) for place, _ in y])
         columns, rows = at[: len(x), 0], at[len(x) :, 1]
-        if has_grid:
-            self._draw_grid((left, bottom, width, height), columns, rows)
-        for column, (_, words) in zip(columns, x, strict=True):
+        self._draw_grid(place, columns, rows)
+        ticks = [list(zip(at, (words for _, words in each), strict=True)) for at, each in ((columns, x), (rows, y))]
+        self.name(place, names, x=ticks[0], y=ticks[1], size=size)
+
+    def name(
+        self, place: Place, names: tuple[str, str], *, x: Ticks, y: Ticks, size: float = 9.0, is_upright: bool = False
+    ) -> None:
+        """Write ticks and names around a place.
+
+        Args:
+            place: Of the axes, or of an image.
+            names: Of the x axis and of the y axis.
+            x: Where in the picture a tick is, from the left, and its words.
+            y: Likewise, from below.
+            size: Of the ticks' words, in points.
+            is_upright: Whether the words below are turned, because they are long.
+        """
+        left, bottom, width, height = place
+        for column, words in x:
             self.write((column, bottom), words, size=size, anchor="ma", shift_px=(0, -GAP_PX), is_upright=is_upright)
-        for row, (_, words) in zip(rows, y, strict=True):
+        for row, words in y:
             self.write((left, row), words, size=size, anchor="rm", shift_px=(-GAP_PX, 0))
         self.write((left + width / 2, 0), names[0], size=10, anchor="ms", shift_px=(0, NAME_Y_PX))
         self.write((left, bottom + height), names[1], size=10, shift_px=(0, GAP_PX))
 
     def save(self, path: Path) -> None:
         """Write a PNG."""
-        canvas = FigureCanvasAgg(self._figure)
-        canvas.draw()  # type: ignore[no-untyped-call]
-        size = (WIDTH_PX, HEIGHT_PX)
-        image = Image.frombuffer("RGBA", size, canvas.buffer_rgba()).convert("RGB")  # type: ignore[no-untyped-call]
+        image = self._drawn() if self._has_shapes else Image.new("RGB", (WIDTH_PX, HEIGHT_PX), "white")
+        for pasted in self._pasted:
+            image.paste(pasted.image, (pasted.left, pasted.top))
         paper = ImageDraw.Draw(image)
         for each in self._words:
             _set(image, paper, each)
         image.save(path, format="png", compress_level=COMPRESSION)
+
+    def _drawn(self) -> Image.Image:
+        canvas = FigureCanvasAgg(self._figure)
+        canvas.draw()  # type: ignore[no-untyped-call]
+        pixels = canvas.buffer_rgba()  # type: ignore[no-untyped-call]
+        return Image.frombuffer("RGBA", (WIDTH_PX, HEIGHT_PX), pixels).convert("RGB")
 
     def _places(self, axes: Axes, points: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
         to_figure = axes.transData + self._figure.transFigure.inverted()
@@ -166,6 +231,12 @@ def round_ticks(limits: tuple[float, float], *, is_log: bool = False, are_intege
     else:
         locator = MaxNLocator(6, steps=[1, 2, 5, 10], integer=are_integers, min_n_ticks=1)
     return [(float(value), f"{value:.6g}") for value in locator.tick_values(low, high) if low <= value <= high]
+
+
+def coloured(values: NDArray[np.floating[Any]], name: str) -> NDArray[np.uint8]:
+    """Values from 0 to 1 `[...]` as the colours `[..., 3]` of a map of matplotlib's."""
+    colours: NDArray[np.uint8] = colormaps[name](values, bytes=True)[..., :3]
+    return colours
 
 
 def printable(text: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from idealfit.pictures.canvas import INK, VAL, Canvas, round_ticks, short
+from idealfit.pictures.canvas import INK, VAL, Canvas, coloured, round_ticks, short
 from idealfit.predictions import Predictions
 
 MAX_MATRIX_CLASSES = 60  # a larger matrix is a grey square: its most frequent confusions are listed instead
@@ -75,22 +75,22 @@ def _draw_matrix(
     places = range(num_classes) if num_classes <= MAX_NUMBERED_CLASSES else range(0, num_classes, 5)
     are_long = max(map(len, names)) * len(places) > MAX_LETTERS
     bottom = 0.2 if are_long else 0.1
-    axes = canvas.axes((0.19, bottom, 0.78, 0.85 - bottom))
+    place = (0.19, bottom, 0.78, 0.85 - bottom)
     # The right ones are far more than the wrong ones: a root shows both.
-    axes.imshow(np.sqrt(shares), cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    pasted = canvas.paste(place, coloured(np.sqrt(shares), "Blues"), is_stretched=True)
     if num_classes <= MAX_NUMBERED_CLASSES:
         for right, given in np.argwhere(matrix):
             colour = "white" if shares[right, given] > 0.4 else VAL if right != given else INK
-            at = canvas.place(axes, given, right)
+            at = pasted.place(given + 0.5, right + 0.5)
             canvas.write(at, f"{matrix[right, given]:,}", size=8, colour=colour, anchor="mm")
     recalls = [f"{names[i]}  {shares[i, i]:.1%}" if matrix[i].sum() else names[i] for i in places]
-    canvas.finish(
-        axes,
+    middles = [pasted.place(i + 0.5, i + 0.5) for i in places]
+    canvas.name(
+        place,
         ("class given", "right class, with the share that is recognised"),
-        x=[(i, names[i]) for i in places],
-        y=list(zip(places, recalls, strict=True)),
+        x=[(column, names[i]) for i, (column, _) in zip(places, middles, strict=True)],
+        y=[(row, words) for words, (_, row) in zip(recalls, middles, strict=True)],
         size=8.5,
-        has_grid=False,
         is_upright=are_long,
     )
 

@@ -27,20 +27,16 @@ def worst_images(predictions: Predictions, class_names: Sequence[str], path: Pat
     finding = f"{num_wrong:,} of {len(predictions.labels):,} validation images are taken for another class"
     canvas = Canvas(f"{title}: {finding}", "the worst first: class given, where right class is another below it")
     if len(labels):
-        axes = canvas.axes((0.03, 0.02, 0.94, 0.85))
-        axes.set_anchor("N")
         tiles = predictions.worst_images.transpose(0, 2, 3, 1)
         size_px = tiles.shape[1:3]
         step = (round(size_px[0] * (1 + GAP)) + 1, round(size_px[1] * 1.15) + 1)
         tiles = tiles if tiles.shape[3] == 3 else tiles[..., 0]
-        sheet = lay_out(tiles, step, NUM_COLUMNS, fill=255)
-        axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        axes.apply_aspect()  # now, not when it is drawn: the words stand where the images will
+        sheet = canvas.paste((0.03, 0.02, 0.94, 0.85), lay_out(tiles, step, NUM_COLUMNS, fill=255))
         for place, (right, given) in enumerate(zip(labels, predicted, strict=True)):
             row, column = divmod(place, NUM_COLUMNS)
             is_right = right == given
             words = short(class_names[given], 11) + ("" if is_right else f"\nis {short(class_names[right], 9)}")
             x, y = column * step[1] + size_px[1] / 2, (row + 1) * step[0] - (1 + GAP / 2) * size_px[0]
             colour = BEST if is_right else VAL
-            canvas.write(canvas.place(axes, x, y), words, size=8.5, colour=colour, anchor="mm")
+            canvas.write(sheet.place(x, y), words, size=8.5, colour=colour, anchor="mm")
     canvas.save(path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,12 +86,9 @@ def _draw(
 ) -> None:
     height, width = tiles.shape[1:3]
     step = (round(height * (1 + (GAP if words else 0.1))) + 1, round(width * 1.08) + 1)
-    axes: Any = canvas.axes((0.03, 0.02, 0.94, 0.85))
-    axes.set_anchor("N")
-    axes.imshow(lay_out(tiles, step, num_columns, fill=255), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    axes.apply_aspect()  # now, not when it is drawn: the words stand where the images will
+    sheet = canvas.paste((0.03, 0.02, 0.94, 0.85), lay_out(tiles, step, num_columns, fill=255))
     for place, (text, colour) in enumerate(words):
         row, column = divmod(place, num_columns)
         x, y = column * step[1] + width / 2, (row + 1) * step[0] - (1 + GAP / 2) * height
-        canvas.write(canvas.place(axes, x, y), text, size=8.5, colour=colour, anchor="mm")
+        canvas.write(sheet.place(x, y), text, size=8.5, colour=colour, anchor="mm")
     canvas.save(path)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from idealfit.pictures.canvas import INK, Canvas, short
+from idealfit.pictures.canvas import INK, Canvas, coloured, short
 from idealfit.pictures.sheet import lay_out
 
 SIDE_PX = 24  # of each at least
@@ -38,24 +38,21 @@ def first_layer(kernels: NDArray[np.float16], class_names: Sequence[str], path: 
     tiles = _tiles(kernels).repeat(zoom, axis=1).repeat(zoom, axis=2)
     size = tiles.shape[1:3]
     step = (round(size[0] * (1.25 if is_template else 1.12)), round(size[1] * 1.12))
-    axes = canvas.axes((0.04, 0.03, 0.92, 0.84))
-    axes.set_anchor("N")
-    fill = 1.0 if channels == 3 else math.nan
-    axes.imshow(lay_out(tiles, step, columns, fill), cmap=COLOURS, vmin=-1, vmax=1, interpolation="nearest")
+    sheet = canvas.paste((0.04, 0.03, 0.92, 0.84), lay_out(tiles, step, columns, 255))
     if is_template:
-        axes.apply_aspect()  # now, not when it is drawn: the words stand where the templates will
         for index, name in enumerate(class_names):
             row, column = divmod(index, columns)
             x, y = column * step[1] + size[1] / 2, (row + 1) * step[0] - size[0] * 1.03
-            canvas.write(canvas.place(axes, x, y), short(name), size=9.5, colour=INK, anchor="ms")
+            canvas.write(sheet.place(x, y), short(name), size=9.5, colour=INK, anchor="ms")
     canvas.save(path)
 
 
-def _tiles(kernels: NDArray[np.float16]) -> NDArray[np.float32]:
-    """Each by its own largest weight: `[N, h, w]` from -1 to 1; of colour images `[N, h, w, 3]` from 0 to 1."""
+def _tiles(kernels: NDArray[np.float16]) -> NDArray[np.uint8]:
+    """Each as colours `[N, h, w, 3]`, scaled by its own largest weight."""
     weights: NDArray[np.float32] = kernels.astype(np.float32)
     largest: NDArray[np.float32] = np.abs(weights).max(axis=(1, 2, 3), keepdims=True)
     weights /= np.where(largest > 0, largest, np.float32(1))
     if kernels.shape[1] == 3:
-        return np.asarray((weights.transpose(0, 2, 3, 1) + 1) / 2, np.float32)
-    return np.asarray(weights.mean(axis=1), np.float32)
+        colours: NDArray[np.uint8] = (127.5 * (weights.transpose(0, 2, 3, 1) + 1)).round().astype(np.uint8)
+        return colours
+    return coloured((weights.mean(axis=1) + 1) / 2, COLOURS)
