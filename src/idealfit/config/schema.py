@@ -140,7 +140,7 @@ class TrackingConfig:
     uri: str = "sqlite:///mlflow.db"
     experiment: str | None = None  # None: the study's name, one experiment a study
     required: bool = True  # false: an unreachable store is a warning, and `idealfit sync` sends the rest later
-    interval_s: float = bounded(5.0, above=0)
+    interval_s: float = bounded(10.0, above=0)
     pictures: bool = True
     model: bool = True  # a study's winner becomes an MLflow model of its parent run
 

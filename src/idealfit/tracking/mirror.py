@@ -41,7 +41,7 @@ class Mirror:
     """
 
     def __init__(
-        self, *, uri: str, experiment: str, required: bool = True, interval_s: float = 5.0, apart: bool = False
+        self, *, uri: str, experiment: str, required: bool = True, interval_s: float = 10.0, apart: bool = False
     ) -> None:
         self._store = Store(uri, experiment)
         self._required = required
