@@ -64,8 +64,8 @@ def _figures(promotion: Promotion, name: str, study_dir: Path) -> dict[str, Any]
         "interval": list(interval),
         "drop": candidate.drop,
         "parameters": candidate.num_params,
-        "test_accuracy": measures["accuracy"],
-        "test_interval": [measures["low"], measures["high"]],
+        "test_accuracy": measures["metrics"]["accuracy"][0],
+        "test_interval": measures["metrics"]["accuracy"][1:],
     }
 
 

@@ -9,10 +9,7 @@ import pytest
 import torch
 
 from idealfit.cli import main
-from idealfit.promotion.looking import may_look
-from idealfit.promotion.options import PromoteOptions
 from idealfit.record import Record
-from idealfit.spec import StudyError
 from idealfit.tasks import TASKS
 
 RUNS = {
@@ -45,11 +42,3 @@ def test_a_run_is_recorded_reproduced_and_exported(
     assert len(result.facts["class_names"]) == num_columns
     if name != "regression":
         assert ((given >= 0) & (given <= 1)).all()
-
-
-def test_a_look_at_the_test_set_needs_classes(tmp_path: Path) -> None:
-    options = PromoteOptions(test=True)
-    with pytest.raises(StudyError, match=r"which classes are recognised, and task=regression.*--no-test"):
-        may_look(tmp_path, options, TASKS["regression"])
-    assert may_look(tmp_path, options, TASKS["binary"])
-    assert not may_look(tmp_path, PromoteOptions(test=False), TASKS["regression"])

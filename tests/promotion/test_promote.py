@@ -9,13 +9,14 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, confusion_matrix
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
 import idealfit
 from idealfit.cli import main
 from idealfit.predictions import Predictions
 from idealfit.promotion.candidates import fresh_seeds
 from idealfit.record import Record, iter_records
+from idealfit.selection import share_interval
 from idealfit.spec import StudyError, TrialResult
 from idealfit.study.promotion import DEFAULT, Look, Promotion, read_looks, write_look
 
@@ -66,9 +67,11 @@ def test_the_test_set_is_scored_once_and_what_is_told_follows_from_the_predictio
     assert kept is not None
     found = look.measures
     assert found["num_images"] == len(kept.labels) == 359
-    assert found["accuracy"] == pytest.approx(accuracy_score(kept.labels, kept.predicted))
+    accuracy = look.metrics["accuracy"]
+    assert accuracy.value == pytest.approx(accuracy_score(kept.labels, kept.predicted))
+    assert (accuracy.low, accuracy.high) == share_interval(found["num_right"], 359)
+    assert look.metrics["f1"].value == pytest.approx(f1_score(kept.labels, kept.predicted, average="macro"))
     assert found["confusion"] == confusion_matrix(kept.labels, kept.predicted).tolist()
-    assert found["low"] < found["accuracy"] < found["high"]
     assert [each["num_images"] for each in found["classes"]] == np.bincount(kept.labels).tolist()
     assert all(0.5 < each["roc_auc"] <= 1 for each in found["classes"])
     validated = Predictions.read(place / f"runs/small/promote/{look.record}" / "predictions.npz")
@@ -89,6 +92,14 @@ def test_a_second_look_is_refused_then_counted_and_told(study: Path, capsys: pyt
     assert after == before, "what is trained is not trained again"
     assert "second look" in idealfit.load_study("small").report(format="md").read_text()
     assert "second look" in idealfit.load_study("small").report().read_text()
+
+
+def test_a_look_of_an_older_version_is_told_still(study: Path) -> None:
+    (look,) = read_looks(study)
+    old = {"accuracy": 0.9, "low": 0.86, "high": 0.93, "num_right": 323, "num_images": 359, "calibration_error": 0.1}
+    write_look(study, Look(**{**look.__dict__, "measures": old}))
+    said = "is right on 323 of 359 images: accuracy 0.9000, 95 % interval 0.8600 to 0.9300."
+    assert said in idealfit.load_study("small").report(format="md").read_text()
 
 
 def test_a_look_that_was_interrupted_goes_on_under_its_number(study: Path) -> None:
@@ -133,7 +144,7 @@ def test_the_champion_is_registered_with_its_test_score(
     client = mlflow.MlflowClient(uri, uri)
     version = client.get_model_version_by_alias("small", "champion")
     run = client.get_run(version.run_id)
-    accuracy = promotion.looks[0].measures["accuracy"]
+    accuracy = promotion.looks[0].metrics["accuracy"].value
     assert run.data.metrics["test/accuracy"] == pytest.approx(accuracy)
     assert float(version.tags["test/accuracy"]) == pytest.approx(accuracy, abs=1e-5)
     children = client.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{version.run_id}'")

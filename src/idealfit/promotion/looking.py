@@ -20,7 +20,7 @@ from idealfit.study.promotion import (
     read_looks,
     write_look,
 )
-from idealfit.tasks import Task
+from idealfit.study.promotion_words import headline
 
 NO_TEST_PART = (
     "the data have no test part that idealfit can open: none is published and data.test_fraction is 0, or they come "
@@ -28,27 +28,22 @@ NO_TEST_PART = (
 )
 
 
-def may_look(study_dir: Path, options: PromoteOptions, task: Task) -> bool:
+def may_look(study_dir: Path, options: PromoteOptions) -> bool:
     """Whether the test set is to be opened.
 
     Raises:
-        StudyError: It was opened before, and nobody said that a second look is meant; or images have no class.
+        StudyError: It was opened before, and nobody said that a second look is meant.
     """
     if not options.test:
         return False
-    if not task.is_of_classes:
-        raise StudyError(
-            f"a look at the test set tells which classes are recognised, and {task.row}. Rank without it: "
-            f"idealfit promote {study_dir.name} --no-test, or study.promote.test=false."
-        )
     seen = [look for look in read_looks(study_dir) if look.measures]
     if not seen or options.again:
         return True
     if options.is_automatic:
         return False
     raise StudyError(
-        f"the test set of study {study_dir.name!r} was looked at on {seen[-1].date[:10]}: {seen[-1].name}, accuracy "
-        f"{seen[-1].measures['accuracy']:.4f}. A second look is a weaker test, and is counted: --again takes it, "
+        f"the test set of study {study_dir.name!r} was looked at on {seen[-1].date[:10]}: {seen[-1].name}, "
+        f"{headline(seen[-1])}. A second look is a weaker test, and is counted: --again takes it, "
         "--no-test ranks without it."
     )
 

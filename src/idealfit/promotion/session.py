@@ -30,7 +30,6 @@ from idealfit.study.promotion import Promotion, promotion_dir, with_looks
 from idealfit.study.running import LEFTOVERS_GRACE_S, make_engine
 from idealfit.study.stopping import StopSwitch
 from idealfit.study.winner import exported
-from idealfit.tasks import task_of
 from idealfit.trial import check_trial, run_trial
 
 WriteReport = Callable[[Path], Path]
@@ -73,7 +72,7 @@ def promote_study(
     Raises:
         UserError: There is nothing to promote, or the test set was looked at; before any training.
     """
-    opens_test = may_look(plan.study_dir, options, task_of(plan.base))
+    opens_test = may_look(plan.study_dir, options)
     chosen = choose(plan, composer, top=options.top)
     with controller_lock(plan.study_dir):
         folder = promotion_dir(plan.study_dir)

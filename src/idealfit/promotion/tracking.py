@@ -88,7 +88,8 @@ def metrics(promotion: Promotion) -> dict[str, float]:
     }
     looks = [look for look in promotion.looks if look.measures]
     if looks:
-        names = ("accuracy", "low", "high", "macro_f1", "calibration_error")
-        found |= {f"test/{name}": float(looks[-1].measures[name]) for name in names}
+        for name, each in looks[-1].metrics.items():
+            told = {f"test/{name}": each.value, f"test/{name}_low": each.low, f"test/{name}_high": each.high}
+            found |= {key: value for key, value in told.items() if value is not None}
         found["test/looks"] = float(looks[-1].number)
     return found

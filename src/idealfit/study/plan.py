@@ -24,7 +24,7 @@ from idealfit.study.objective import make_objective
 from idealfit.study.outcome import TrialRow
 from idealfit.study.question import asked_of
 from idealfit.study.samplers import SEVERAL_METRICS, make_sampler, num_points
-from idealfit.study.scoring import check_promotion, check_searched, make_steps
+from idealfit.study.scoring import check_searched, make_steps
 from idealfit.study.searching import Search, make_space, read_search
 from idealfit.tasks import task_of
 
@@ -189,7 +189,6 @@ def make_plan(
     make_sampler(study["sampler"], study["sampler_options"], space=space, seed=study["seed"])
     if objective.others:
         _check_several(study)
-    check_promotion(study, root)
     budget = study["budget"]
     corners = [(params, make_config(composer, search.derivation, params).config) for params in space.corners()]
     search.derivation.check(flattened(config) for _, config in corners)

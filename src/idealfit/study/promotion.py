@@ -11,6 +11,7 @@ import time
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from idealfit.disk import write_atomically
 from idealfit.record import PROMOTED
@@ -53,6 +54,14 @@ class Replicated:
         return self.searched - sum(values) / len(values)
 
 
+class Measured(NamedTuple):
+    """A metric of the test images with its 95 % interval; None where it has no value, or no interval."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Look:
     """One look at the test set.
@@ -76,6 +85,14 @@ class Look:
     refit: bool
     data: list[str]
     measures: JSON = field(default_factory=dict)
+
+    @property
+    def metrics(self) -> dict[str, Measured]:
+        """By name, the task's objective first; empty where the look was interrupted."""
+        found = self.measures.get("metrics")
+        if found is None and "accuracy" in self.measures:  # of an older version
+            found = {"accuracy": [self.measures[name] for name in ("accuracy", "low", "high")]}
+        return {name: Measured(*values) for name, values in (found or {}).items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +120,7 @@ class Promotion:
     @property
     def step(self) -> float:
         """The smallest step between two scores; 0 where they are not shares of images."""
-        is_share = self.objective.metric.endswith("accuracy") and not self.objective.penalty
+        is_share = self.objective.metric.endswith(("accuracy", "exact_match")) and not self.objective.penalty
         return 1 / self.num_val_images if is_share and self.num_val_images else 0.0
 
     @cached_property

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from math import comb
 
 from idealfit.selection import Candidate, Interval, Rival
-from idealfit.study.promotion import DEFAULT, Look, Promotion, Replicated
+from idealfit.study.promotion import DEFAULT, Look, Measured, Promotion, Replicated
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 HEADER = ("candidate", "mean", "95 % interval", "searched", "fell back by", "parameters", "p against the best")
+SECONDS = ("calibration_error", "exact_match", "mae")
+"""Metrics that a sentence on the test set tells beside the first: one of each task. A table has all."""
+METRIC_HEADER = ("on the test images", "value", "95 % interval")
 
 
 def finding_lines(promotion: Promotion) -> list[str]:
@@ -90,17 +93,29 @@ def look_sentences(look: Look) -> list[str]:
     if not found:
         return [f"The {place} look at the test set, on {date}, was interrupted: promote again to end it."]
     how = ", trained again on training and validation images," if look.refit else ""
-    lines = [
-        f"Test set, {place} look, {date}: {look.name}{how} is right on {found['num_right']:,} of "
-        f"{found['num_images']:,} images: accuracy {found['accuracy']:.4f}, 95 % interval {found['low']:.4f} to "
-        f"{found['high']:.4f}; calibration error {found['calibration_error']:.4f}."
-    ]
+    told = f"is right on {found['num_right']:,} of" if "num_right" in found else "was scored on"
+    names = [*list(look.metrics)[:1], *(name for name in SECONDS if name in look.metrics)]
+    numbers = "; ".join(_measured(name, look.metrics[name]) for name in names)
+    lines = [f"Test set, {place} look, {date}: {look.name}{how} {told} {found['num_images']:,} images: {numbers}."]
     if look.number > 1:
         before = "once" if look.number == 2 else f"{look.number - 1} times"
         lines.append(
             f"The test set had been looked at {before} before: what was changed since may have been chosen by it."
         )
     return lines
+
+
+def headline(look: Look) -> str:
+    """The first metric of a look that has ended: `accuracy 0.9797`."""
+    name, each = next(iter(look.metrics.items()))
+    return f"{name} {score(each.value)}" if each.value is not None else f"no {name}"
+
+
+def metric_rows(look: Look) -> list[list[str]]:
+    """The table under `METRIC_HEADER`: every metric of a look."""
+    return [
+        [name, "" if each.value is None else score(each.value), _spread(each)] for name, each in look.metrics.items()
+    ]
 
 
 def weakest_class(look: Look) -> str:
@@ -134,6 +149,17 @@ def score(value: float) -> str:
 def p_text(p: float) -> str:
     """`p = 0.012`, `p < 0.0001`."""
     return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def _measured(name: str, each: Measured) -> str:
+    words = name.replace("_", " ")
+    if each.value is None:
+        return f"{words} has no value"
+    return f"{words} {score(each.value)}" + (f", 95 % interval {_spread(each)}" if each.low is not None else "")
+
+
+def _spread(each: Measured) -> str:
+    return "" if each.low is None or each.high is None else f"{each.low:.4f} to {each.high:.4f}"
 
 
 def _cells(each: Replicated, ranked: Candidate, interval: Interval, rival: Rival | None) -> list[str]:

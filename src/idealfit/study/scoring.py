@@ -8,7 +8,6 @@ from typing import Any
 from idealfit.protocol import NOT_SEARCHED, num_rounds
 from idealfit.pruning import make_pruner
 from idealfit.spec import JSON, ConfigError, SpaceError
-from idealfit.tasks import task_of
 
 
 def make_steps(config: JSON, pruner: str, options: Mapping[str, Any]) -> JSON:
@@ -55,17 +54,3 @@ def check_searched(config: JSON, keys: Collection[str]) -> None:
                 f"{key} can't be searched with protocol={protocol['name']}: its rounds would no longer be the same for "
                 "all trials. Fix it, or take protocol=holdout."
             )
-
-
-def check_promotion(study: Mapping[str, Any], config: JSON) -> None:
-    """Refuse a sweep that would end with a look at a test set that tells nothing of its task.
-
-    Raises:
-        ConfigError: It would.
-    """
-    task = task_of(config)
-    if study["promote"]["top"] and study["promote"]["test"] and not task.is_of_classes:
-        raise ConfigError(
-            f"study.promote.top={study['promote']['top']} ends with a look at the test set, which tells which classes "
-            f"are recognised, and {task.row}. Take study.promote.test=false."
-        )

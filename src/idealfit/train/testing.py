@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +11,29 @@ import torch
 from numpy.typing import NDArray
 
 from idealfit.spec import JSON, Objective
+from idealfit.tasks import Task
 from idealfit.train.assembly import make_trainer, quiet
 from idealfit.train.checkpoints import load_safely
 from idealfit.train.evaluation import eval_mode
 from idealfit.train.parts import make_parts
 from idealfit.train.predicting import as_classes
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scored:
+    """What a network says of the test images.
+
+    Attributes:
+        task: What it has learned.
+        targets: Integers `[N]`, the right class of each image; of a task without classes floats `[N, num_outputs]`.
+        scores: `[N, num_classes]`, a probability for each class or label; or `[N, 1]`, a number.
+        more: Metrics that the run was asked for beside those of its task.
+    """
+
+    task: Task
+    targets: NDArray[np.generic]
+    scores: NDArray[np.float64]
+    more: Sequence[str]
 
 
 def score_test_images(
@@ -25,8 +43,8 @@ def score_test_images(
     objective: Objective,
     trusted: Sequence[str],
     refit: bool,
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The right class of each test image, integers `[N]`, and a probability for each class, `[N, num_classes]`.
+) -> Scored:
+    """Send every test image through the network once.
 
     Args:
         config: Of the training run.
@@ -48,9 +66,11 @@ def score_test_images(
     net.load_state_dict(load_safely(weights))
     parts.data.to(device)
     activation, convert = parts.measure.activation, trainer.precision_plugin.convert_input
-    labels, scores = [], []
+    targets, scores = [], []
     with trainer.precision_plugin.val_step_context(), torch.inference_mode(), eval_mode(net):
         for images, right in parts.data.test_batches():  # type: ignore[attr-defined]
             scores.append(activation(net(convert(images)).float()).cpu().double().numpy())
-            labels.append(as_classes(right).cpu().numpy())
-    return np.concatenate(labels), np.concatenate(scores)
+            targets.append((as_classes(right) if parts.task.is_of_classes else right).cpu().numpy())
+    return Scored(
+        task=parts.task, targets=np.concatenate(targets), scores=np.concatenate(scores), more=list(parts.more)
+    )

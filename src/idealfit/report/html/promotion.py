@@ -7,7 +7,7 @@ from typing import Any
 
 from idealfit.spec import JSON
 from idealfit.study.promotion import DEFAULT, Look, Promotion
-from idealfit.study.promotion_words import HEADER, cells, finding_lines, look_lines
+from idealfit.study.promotion_words import HEADER, METRIC_HEADER, cells, finding_lines, look_lines, metric_rows
 
 CLASS_HEADER = ("class", "images", "precision", "recall", "F1", "ROC AUC", "PR AUC")
 MAX_CLASSES = 100
@@ -40,6 +40,8 @@ def promotion_markdown(promotion: Promotion, escape: Callable[[str], str]) -> st
     parts.append(_table(HEADER, cells(promotion), escape))
     for look in promotion.looks:
         parts += [f"{escape(text)}\n" for text in look_lines(look)]
+        if metrics := metric_rows(look):
+            parts.append(_table(METRIC_HEADER, metrics, escape))
         if classes := _class_rows(look):
             parts.append(_table(CLASS_HEADER, classes, escape))
     return "\n".join(parts)
@@ -56,6 +58,7 @@ def _look(look: Look) -> dict[str, Any]:
     return {
         "number": look.number,
         "said": look_lines(look),
+        "metrics": {"header": list(METRIC_HEADER), "rows": metric_rows(look)},
         "header": list(CLASS_HEADER),
         "rows": _class_rows(look),
         "left": max(0, len(classes) - MAX_CLASSES),

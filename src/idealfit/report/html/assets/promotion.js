@@ -33,6 +33,7 @@ function showPromotion() {
     ...D.promotion.looks.flatMap(look => [
       el("h3", { style: "margin-top: 1.5em" }, `Look ${look.number} at the test set`),
       ...look.said.map(text => el("p", {}, tidy(text))),
+      ...(look.metrics.rows.length ? [plainTable(look.metrics.header, look.metrics.rows)] : []),
       ...(look.rows.length ? [plainTable(look.header, look.rows)] : []),
       ...(look.left ? [el("p", { class: "soft" }, `${look.left.toLocaleString("en")} more classes are recognised better.`)] : []),
       ...(look.confusion.length ? [confusionTable(look)] : []),
