@@ -80,6 +80,12 @@ def fold_of(config: Mapping[str, Any]) -> tuple[int, int] | None:
     return (protocol.get("fold", 0), protocol["folds"]) if protocol.get("name") == KFOLD else None
 
 
+def scored_images(facts: Mapping[str, Any]) -> int | None:
+    """How many images the score of a trial rests on: of folds all that they validated on; None where nobody knows."""
+    number = facts.get("num_scored_images", facts.get("num_val_images"))
+    return number if isinstance(number, int) and number > 0 else None
+
+
 def mean_curves(curves: Sequence[Mapping[str, Sequence[float]]]) -> dict[str, list[float]]:
     """By metric the mean over rounds after each epoch, as far as all of them went; what one lacks is left out."""
     names = [name for name in curves[0] if all(name in each for each in curves)] if curves else []

@@ -11,9 +11,9 @@ from idealfit.engines.worker import rank_of_process
 from idealfit.objective import BEST, summary_name
 from idealfit.overfit import summarize
 from idealfit.predictions import Predictions
-from idealfit.protocol import Round, mean_curves, reported, rounds_of
+from idealfit.protocol import Round, fold_of, mean_curves, reported, rounds_of
 from idealfit.record import Record
-from idealfit.spec import Reporter, StopSignal, TrialResult, TrialSpec, TrialState, Work
+from idealfit.spec import JSON, Reporter, StopSignal, TrialResult, TrialSpec, TrialState, Work
 
 SECONDS = summary_name("seconds")
 
@@ -106,8 +106,16 @@ def _combined(
         value=None if ended.state is TrialState.FAILED else fmean(scores),
         scores=scores,
         summaries=_summaries(spec, curves, [one.result for one in done], scores),
-        facts={**best.result.facts, "best_round": int(best.record.path.name)},
+        facts={**best.result.facts, **_scored_images(spec, done), "best_round": int(best.record.path.name)},
     )
+
+
+def _scored_images(spec: TrialSpec, done: Sequence[_Done]) -> JSON:
+    """How many images the mean of folds rests on: all that they validated on. Seeds share theirs."""
+    numbers = [one.result.facts.get("num_val_images") for one in done]
+    if fold_of(spec.config) is None or not all(numbers):
+        return {}
+    return {"num_scored_images": sum(numbers)}
 
 
 def _summaries(

@@ -171,6 +171,16 @@ def test_a_sweep_may_end_with_it_and_says_so_again_without_a_second_look(
     assert len(read_looks(finished)) == 1
 
 
+def test_a_score_of_folds_rests_on_all_images_that_they_validate_on(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folds = ["protocol=kfold", "protocol.folds=2", "data.limit=60", "trainer.max_epochs=1", "study.budget.trials=1"]
+    command = ["sweep", "small", "study.name=folded", "engine=inline", "tracking=none", *folds]
+    assert main([*command, "study.promote.top=1", "study.promote.seeds=2"]) == 0
+    # Not the 719 of the best fold.
+    assert "Over 2 fresh seeds on the same 1,438 validation images" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

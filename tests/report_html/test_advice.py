@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from idealfit.report.html.advice import Evidence, advise, diagnosis
+from idealfit.report.html.advice import Evidence, advise, diagnosis, num_images
 from idealfit.report.html.dimensions import read_dimensions
 from idealfit.report.html.effects import beyond_chance, effects_of, match
 from idealfit.spec import Objective, Params, TrialState
@@ -167,6 +167,14 @@ def test_a_gap_within_the_noise_of_few_images_is_no_overfitting() -> None:
     assert diagnosed(evidence(winner(), found, num_images=200)).startswith("Trial 7 generalises")
     assert diagnosed(evidence(winner(), found, num_images=20_000)).startswith("Trial 7 overfits")
     assert diagnosed(evidence(winner(), found, num_images=None)) == "", "nobody knows the noise"
+
+
+def test_the_noise_of_folds_is_that_of_all_images_that_they_validate_on() -> None:
+    one = {"num_train_images": 1150, "num_val_images": 288}
+    assert num_images(one) == 288
+    assert num_images(one | {"num_scored_images": 1438}) == 1438
+    assert num_images({"num_train_images": 72, "num_val_images": 288, "num_scored_images": 1440}) == 360
+    assert num_images({"num_val_images": 288}) is None
 
 
 def test_a_curve_that_still_falls_asks_for_more_epochs() -> None:

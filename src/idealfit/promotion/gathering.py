@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from idealfit.promotion.candidates import Chosen
+from idealfit.protocol import scored_images
 from idealfit.record import Record
 from idealfit.spec import JSON, StudyError, TrialSpec, TrialState
 from idealfit.study.plan import StudyPlan
@@ -22,7 +23,7 @@ def gathered(plan: StudyPlan, chosen: Sequence[Chosen], specs: Sequence[list[Tri
     num_images = None
     for each, of_one in zip(chosen, specs, strict=True):
         scores, facts, trouble = _scores([Record(spec.record_dir) for spec in of_one])
-        num_images = facts.get("num_val_images", num_images)
+        num_images = scored_images(facts) or num_images
         candidates.append(
             Replicated(
                 name=each.name,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from idealfit.overfit import late_fall
+from idealfit.protocol import scored_images
 from idealfit.report.html import words
 from idealfit.report.html.dimensions import Dimension
 from idealfit.report.html.effects import MIN_PAIRS, Effect, beyond_chance, effects_of
@@ -83,7 +84,10 @@ def num_images(facts: Mapping[str, Any]) -> int | None:
     """How many images each accuracy of a trial was measured on at least; None where it did not note that."""
     found = [facts.get(f"num_{part}_images") for part in ("val", "train")]
     known = [number for number in found if isinstance(number, int) and number > 0]
-    return min(known) if len(known) == len(found) else None
+    scored = scored_images(facts)
+    if scored is None or len(known) < len(found):
+        return None
+    return scored * min(known) // known[0]  # a fold measures no more training images than it has
 
 
 def diagnosis(evidence: Evidence, real: set[Effect]) -> Advice | None:

@@ -7,6 +7,7 @@ import statistics
 from collections import Counter
 from dataclasses import dataclass
 
+from idealfit.protocol import scored_images
 from idealfit.report.html import words
 from idealfit.report.html.analysis import Analysis
 from idealfit.report.html.reading import StudyData, TrialData
@@ -149,13 +150,11 @@ def importance_finding(analysis: Analysis) -> str:
 def rivals_finding(study: StudyData) -> str:
     """How many trials the validation images cannot tell from the best; '' where that cannot be known."""
     best, metric = study.best, study.objective.metric
-    num_images = best.facts.get("num_val_images") if best else None
+    num_images = scored_images(best.facts) if best else None
     value = best.row.value if best else None
     is_share = metric.endswith("accuracy") and not study.objective.penalty
-    if not isinstance(num_images, int) or num_images < 1 or value is None or not is_share:
+    if not num_images or value is None or not is_share:
         return ""
-    if best and best.row.rounds.endswith("folds"):  # together they validate on all of their images
-        num_images *= len(best.row.scores)
     error = math.sqrt(max(0.0, value * (1 - value)) / num_images)
     rivals = sum(value - (t.row.value or 0.0) <= error for t in study.complete if t is not best)
     if not rivals:
