@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from idealfit.cli import main
+from idealfit.objective import Constraint
 from idealfit.record import Record
 from idealfit.report.comparison import compare
 from idealfit.spec import Objective, StudyError, TrialResult, TrialSpec, TrialState, record_path
@@ -27,7 +28,7 @@ def trial(
     scores: tuple[float, ...] = (),
     **config: object,
 ) -> None:
-    study, number = name.split("/")
+    study, _, number = name.rpartition("/")
     spec = TrialSpec(
         study=study,
         number=int(number),
@@ -52,7 +53,7 @@ def test_the_best_configuration_comes_first_with_what_differs() -> None:
     best, ahead, shared, unsure = found.sentences()
     assert best == "Best: a/1, val/accuracy 0.9000."
     assert ahead.startswith("Ahead of b/0 by 0.1000, without replicates")
-    assert shared == "Of 1 points that several studies tried, the best is a in 1."
+    assert shared == "Of 1 point that several studies tried, the best is a in 1."
     assert "luck is not known" in unsure
 
 
@@ -86,6 +87,40 @@ def test_a_pruned_trial_is_no_replicate_of_a_complete_one() -> None:
     trial("a/0", 0.9)
     trial("a/1", 0.5, seed=1, state=TrialState.PRUNED)
     assert len(compare(RUNS, ["a"]).entries) == 2
+
+
+def test_what_was_pruned_or_breaks_a_constraint_comes_after_the_rest_and_says_so() -> None:
+    limited = Objective(constraints=(Constraint(metric="gap", relation="<=", bound=0.005),))
+    trial("a/0", 0.9)
+    trial("a/1", 0.95, depth=3, state=TrialState.PRUNED)
+    trial("b/0", 0.99, objective=limited)
+    assert [entry.label for entry in compare(RUNS, ["a"]).entries] == ["a/0", "a/1"]
+    assert compare(RUNS, ["a"]).cells()[1][3] == "0.9500 (pruned after 0 epochs)"
+    found = compare(RUNS, ["a", "b"])
+    assert [entry.label for entry in found.entries] == ["a/0", "a/1", "b/0"]
+    assert "gap" in found.cells()[2][3]
+
+
+def test_of_equal_scores_the_later_trial_comes_first() -> None:
+    for number in (2, 10, 9):
+        trial(f"a/{number}", 0.9, depth=number)
+    found = compare(RUNS, ["a"])
+    assert [entry.label for entry in found.entries] == ["a/10", "a/9", "a/2"]
+    assert found.sentences()[1].startswith("Level with a/9, without replicates")
+
+
+def test_the_best_trial_and_the_fresh_seeds_of_a_study_have_names() -> None:
+    trial("a/0", 0.8)
+    trial("a/1", 0.9, depth=3)
+    for seed, value in enumerate((0.84, 0.86)):
+        trial(f"a/promote/{seed}", value, seed=seed)
+    assert [entry.label for entry in compare(RUNS, ["a/best", "a/0"]).entries] == ["a/1", "a/0"]
+    assert compare(RUNS, ["a"]).sentences()[-1] == "Fresh seeds of its best: idealfit compare a/promote"
+    (fresh,) = compare(RUNS, ["a/promote"]).entries
+    assert (fresh.label, len(fresh.scores)) == ("a/promote/1", 2)
+    for name in ("b/best", "a/promote/7"):
+        with pytest.raises(StudyError, match="no study 'b'|no trial '7'"):
+            compare(RUNS, [name])
 
 
 def test_a_loss_is_better_when_smaller_and_mixed_objectives_rank_by_accuracy() -> None:

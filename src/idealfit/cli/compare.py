@@ -21,7 +21,10 @@ def parser() -> ArgumentParser:
         "differs. Trials that differ in their seed alone count as one, with a 95 %% confidence interval.",
     )
     made.add_argument(
-        "words", nargs="+", metavar="STUDY | STUDY/NUMBER | KEY=VALUE", help="what to compare; runs_dir=..."
+        "words",
+        nargs="+",
+        metavar="STUDY | RUN | KEY=VALUE",
+        help="what to compare: a study, its fresh seeds as STUDY/promote, STUDY/NUMBER, STUDY/best; runs_dir=...",
     )
     made.add_argument("--top", type=int, default=TOP, metavar="N", help=f"of each study (default {TOP}; 0: all)")
     return made

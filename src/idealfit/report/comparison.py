@@ -9,15 +9,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from idealfit.record import Record, find_record, iter_records
+from idealfit.record import PROMOTED, Record, find_record, iter_records
 from idealfit.report.leaderboard import onset_text
 from idealfit.selection import LEVEL, mean_interval
 from idealfit.spec import Objective, TrialState, sha256_of
-from idealfit.study.outcome import TrialRow, list_studies, no_such_study
+from idealfit.study.outcome import BEST_TRIAL, TrialRow, best_record, list_studies, no_such_study
 from idealfit.study.question import asked_of
 
 CHANCE = ("seed", "data.split_seed")
 """What makes a replicate: trials that differ in nothing else measure the same thing again."""
+SHOWN = 5e-5  # a smaller lead is 0.0000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +57,12 @@ class Entry:
         """What a user types to see it."""
         return self.trials[0].row.label
 
+    @property
+    def place(self) -> tuple[bool, bool]:
+        """Before any score, as in a leaderboard: what keeps its constraints is first, then what was not pruned."""
+        rows = [trial.row for trial in self.trials]
+        return not all(row.is_feasible for row in rows), rows[0].state is TrialState.PRUNED
+
     @cached_property
     def scores(self) -> tuple[float, ...]:
         """One for each seed."""
@@ -89,6 +96,7 @@ class Comparison:
     Attributes:
         keys: Config keys in which they differ, searched ones first.
         num_without_score: Trials that failed, run or never came to a score.
+        promoted: Compared studies whose best were trained again on fresh seeds.
     """
 
     objective: Objective
@@ -96,6 +104,7 @@ class Comparison:
     entries: tuple[Entry, ...]
     keys: tuple[str, ...]
     num_without_score: int = 0
+    promoted: tuple[str, ...] = ()
 
     def sentences(self) -> list[str]:
         """The finding, and how sure it is."""
@@ -108,11 +117,12 @@ class Comparison:
         told += self._shared()
         if not any(len(entry.scores) > 1 for entry in self.entries):
             told.append("No configuration was repeated with another seed: how much is luck is not known.")
+        told += [f"Fresh seeds of its best: idealfit compare {study}/{PROMOTED}" for study in self.promoted]
         return told
 
     def _against(self, first: Entry, second: Entry) -> str:
         lead = abs(first.mean - second.mean)
-        text = f"Ahead of {second.label} by {lead:.4f}"
+        text = f"Ahead of {second.label} by {lead:.4f}" if lead >= SHOWN else f"Level with {second.label}"
         if (half := _difference_half_width(first, second)) is None:
             return f"{text}, without replicates on both sides to say how sure that is."
         verdict = "more than chance explains" if lead > half else "which chance alone may explain"
@@ -129,7 +139,8 @@ class Comparison:
             return []
         wins = [next(iter(by_study)) for by_study in both]  # entries are ranked: the first is the best
         counts = ", ".join(f"{study} in {wins.count(study)}" for study in dict.fromkeys(wins))
-        return [f"Of {len(both)} points that several studies tried, the best is {counts}."]
+        points = "1 point" if len(both) == 1 else f"{len(both)} points"
+        return [f"Of {points} that several studies tried, the best is {counts}."]
 
     def header(self) -> list[str]:
         """Of the table."""
@@ -158,7 +169,8 @@ def compare(runs_dir: Path, names: Sequence[str]) -> Comparison:
 
     Args:
         runs_dir: Where the records lie.
-        names: `STUDY` or `STUDY/NUMBER`. Where their objectives differ, `best/val_accuracy` ranks.
+        names: `STUDY`, `STUDY/promote`, `STUDY/NUMBER` or `STUDY/best`. Where their objectives differ,
+            `best/val_accuracy` ranks.
 
     Raises:
         StudyError: A name is none.
@@ -179,19 +191,31 @@ def compare(runs_dir: Path, names: Sequence[str]) -> Comparison:
         entries=tuple(_entries(trials.values(), objective)),
         keys=tuple(_differing(list(trials.values()))),
         num_without_score=len({spec.label for spec, _ in read}) - len(trials),
+        promoted=tuple(name for name in names if _is_promoted(runs_dir, name) and f"{name}/{PROMOTED}" not in names),
     )
 
 
 def score_text(entry: Entry) -> str:
     """`0.9812`, or `0.9812 \u00b1 0.0011` over several seeds; of folds their standard deviation is named."""
     half, row = entry.half_width, entry.trials[0].row
-    if half is not None:
-        return f"{entry.mean:.4f} \u00b1 {half:.4f}"
-    return f"{entry.mean:.4f}" if row.std is None else f"{entry.mean:.4f} (sd {row.std:.4f} over {row.rounds})"
+    spread = "" if half is None else f" \u00b1 {half:.4f}"
+    notes = [f"sd {row.std:.4f} over {row.rounds}"] if half is None and row.std is not None else []
+    notes += [f"pruned after {row.num_epochs} epochs"] if row.state is TrialState.PRUNED else []
+    notes += dict.fromkeys(broken for trial in entry.trials for broken in trial.row.violations)
+    return f"{entry.mean:.4f}{spread}" + (f" ({'; '.join(notes)})" if notes else "")
+
+
+def _is_promoted(runs_dir: Path, study: str) -> bool:
+    return "/" not in study and next(iter_records(runs_dir, f"{study}/{PROMOTED}"), None) is not None
 
 
 def _records(runs_dir: Path, name: str) -> Iterable[Record]:
-    if "/" in name:
+    study, _, last = name.partition("/")
+    if last == BEST_TRIAL:
+        return [best_record(runs_dir, study)]
+    if last == PROMOTED and _is_promoted(runs_dir, study):
+        return iter_records(runs_dir, name)
+    if last:
         return [find_record(runs_dir, name)]
     if name not in list_studies(runs_dir):
         raise no_such_study(runs_dir, name)
@@ -203,8 +227,10 @@ def _entries(trials: Iterable[Compared], objective: Objective) -> list[Entry]:
     groups: dict[tuple[str, str, bool], list[Compared]] = {}
     for trial in trials:  # a pruned trial measures less training: no replicate of a complete one
         groups.setdefault((trial.row.study, trial.key, trial.row.state is TrialState.COMPLETE), []).append(trial)
-    entries = [Entry(trials=tuple(sorted(group, key=lambda t: sign * t.score))) for group in groups.values()]
-    return sorted(entries, key=lambda entry: (sign * entry.mean, entry.label))
+    entries = [
+        Entry(trials=tuple(sorted(group, key=lambda t: (sign * t.score, -t.row.number)))) for group in groups.values()
+    ]
+    return sorted(entries, key=lambda e: (e.place, sign * e.mean, -e.trials[0].row.number, e.label))
 
 
 def _differing(trials: Sequence[Compared]) -> list[str]:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from idealfit.record import Record, find_record, iter_records
-from idealfit.spec import IdealfitError, StudyError, TrialState, nearest
-from idealfit.study.outcome import read_rows, winner
+from idealfit.spec import IdealfitError, StudyError, nearest
+from idealfit.study.outcome import BEST_TRIAL, best_record
 
 LookUp = Callable[[str], str | None]
 """From an MLflow run id to `STUDY/NUMBER`, by the run's tags; None: no such run, or idealfit did not make it."""
@@ -43,25 +43,11 @@ def _resolve(name: str, runs_dir: Path, look_up: LookUp | None) -> Record:
     if re.fullmatch(rf"[0-9a-f]{{{MIN_ID_LENGTH},32}}", name) and not (runs_dir / name).is_dir():
         return _by_run_id(name, runs_dir, look_up)
     study, _, last = name.rstrip("/").rpartition("/")
-    if study and last == "best":
-        return _best(study, runs_dir)
+    if study and last == BEST_TRIAL:
+        return best_record(runs_dir, study)
     if (runs_dir / name).is_dir() and any(iter_records(runs_dir, name)):
         raise StudyError(f"{name!r} is a whole study. Name one run of it: '{name}/best', or '{name}/NUMBER'.")
     return find_record(runs_dir, name)
-
-
-def _best(study: str, runs_dir: Path) -> Record:
-    rows, objective = read_rows(runs_dir, study)
-    complete = [row for row in rows if row.state is TrialState.COMPLETE]
-    if best := winner(complete):
-        return find_record(runs_dir, best.label)
-    if complete:
-        raise StudyError(
-            f"No trial of {study!r} is the best one: none keeps {', '.join(map(str, objective.constraints))}."
-        )
-    if rows:
-        raise StudyError(f"Study {study!r} has no complete trial yet, so there is no best one.")
-    return find_record(runs_dir, f"{study}/0")  # raises, with the nearest names
 
 
 def _by_run_id(run_id: str, runs_dir: Path, look_up: LookUp | None) -> Record:

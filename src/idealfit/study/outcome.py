@@ -11,9 +11,10 @@ from typing import Literal
 
 from idealfit.objective import dominates, measure_text, measured
 from idealfit.protocol import rounds_text
-from idealfit.record import Record, iter_records
+from idealfit.record import Record, find_record, iter_records
 from idealfit.spec import FailureKind, Objective, Params, StudyError, TrialResult, TrialSpec, TrialState, nearest
 
+BEST_TRIAL = "best"  # `STUDY/best` is a name for the winner
 Ending = Literal["done", "interrupted", "failed"]
 
 
@@ -205,6 +206,25 @@ def read_rows(runs_dir: Path, study: str) -> tuple[list[TrialRow], Objective]:
 def _read_row(record: Record) -> tuple[TrialRow, Objective]:
     spec = record.read_spec()
     return TrialRow.of(spec, record.read_result()), spec.objective
+
+
+def best_record(runs_dir: Path, study: str) -> Record:
+    """The record of `STUDY/best`, the best complete trial.
+
+    Raises:
+        StudyError: None is complete, or none keeps the constraints; or there is no such study.
+    """
+    rows, objective = read_rows(runs_dir, study)
+    complete = [row for row in rows if row.state is TrialState.COMPLETE]
+    if best := winner(complete):
+        return find_record(runs_dir, best.label)
+    if complete:
+        raise StudyError(
+            f"No trial of {study!r} is the best one: none keeps {', '.join(map(str, objective.constraints))}."
+        )
+    if rows:
+        raise StudyError(f"Study {study!r} has no complete trial yet, so there is no best one.")
+    raise no_such_study(runs_dir, study)
 
 
 def no_such_study(runs_dir: Path, name: str, *, what: str = "no study", otherwise: str = "") -> StudyError:
