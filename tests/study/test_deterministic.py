@@ -53,7 +53,7 @@ def test_two_runs_give_the_same_trials(sampler: str) -> None:
 def test_it_runs_one_trial_at_a_time() -> None:
     engine = {"_target_": "idealfit.engines.LocalEngine", "slots": 4, "timeout_s": None}
     root = {"engine": engine, "trainer": {"devices": 1}, "study": {"deterministic": True}, "trusted_packages": []}
-    made = make_engine(root)
+    made = make_engine(root, say=print)
     try:
         assert made.num_slots == 1
     finally:

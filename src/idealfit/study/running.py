@@ -131,7 +131,7 @@ def _drive(
 
 
 def make_engine(
-    root: dict[str, Any], *, storage: str = "", folder: Path = Path(), say: Callable[[str], None] = print
+    root: dict[str, Any], *, storage: str = "", folder: Path = Path(), say: Callable[[str], None]
 ) -> Engine:
     """The engine of a composed config, whose workers find imported what they need for `storage`.
 
