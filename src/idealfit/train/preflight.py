@@ -44,6 +44,8 @@ def check_ranks(parts: Parts) -> None:
     Raises:
         UserError: They do not.
     """
+    if parts.trainer.devices == 1:
+        return  # and no epoch is put in order for nothing
     check_devices(parts.trainer)
     parts.data.train_batches(0, rank=parts.trainer.devices - 1, world_size=parts.trainer.devices)
 
