@@ -62,6 +62,15 @@ class StackedOptimizer:
             self._sweep.refresh()
 
 
+_OF_ADAM = {"exp_avg": "", "exp_avg_sq": "", "max_exp_avg_sq": "amsgrad"}
+_STATES: dict[type[Optimizer], dict[str, str]] = {
+    Adam: _OF_ADAM,
+    AdamW: _OF_ADAM,
+    RMSprop: {"square_avg": "", "momentum_buffer": "momentum", "grad_avg": "centered"},
+}
+"""By optimizer the tensors of a weight's state, each with the option that it takes; "": there always."""
+
+
 def _group(optimizer: Optimizer) -> dict[str, Any]:
     group: dict[str, Any] = optimizer.param_groups[0]
     return group
@@ -69,18 +78,10 @@ def _group(optimizer: Optimizer) -> dict[str, Any]:
 
 def _begin(optimizer: Optimizer) -> None:
     """Make the state that the optimizer itself would make in its first step."""
-    group, kind = _group(optimizer), type(optimizer)
-    names = {
-        Adam: ["exp_avg", "exp_avg_sq", *(["max_exp_avg_sq"] if group.get("amsgrad") else [])],
-        AdamW: ["exp_avg", "exp_avg_sq", *(["max_exp_avg_sq"] if group.get("amsgrad") else [])],
-        RMSprop: [
-            "square_avg",
-            *(["momentum_buffer"] if group.get("momentum") else []),
-            *(["grad_avg"] if group.get("centered") else []),
-        ],
-    }.get(kind)
-    if names is None:
+    group, states = _group(optimizer), _STATES.get(type(optimizer))
+    if states is None:
         return
+    names = [name for name, option in states.items() if not option or group.get(option)]
     for parameter in group["params"]:
         state = optimizer.state[parameter]
         if not state:
