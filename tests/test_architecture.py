@@ -40,6 +40,7 @@ FLOORS: dict[str, float] = {
     "report": 5,
     "promotion": 5,
     "reproduce": 5,
+    "results": 5.5,
     "api": 6,
     "cli": 7,
     "__init__": 7,  # re-exports the Python API, late
@@ -65,6 +66,7 @@ LIGHT = {
     "config",
     "cli",
     "api",
+    "results",
     "engines",
     "provenance",
     "hydra_plugins",
