@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from idealfit.api import Run as Run
     from idealfit.api import Study as Study
     from idealfit.api import load_study as load_study
+    from idealfit.api import lr_range as lr_range
     from idealfit.api import promote as promote
     from idealfit.api import resume as resume
     from idealfit.api import sweep as sweep
     from idealfit.api import train as train
 
-__all__ = ["Run", "Study", "__version__", "load_study", "promote", "resume", "sweep", "train"]
+__all__ = ["Run", "Study", "__version__", "load_study", "lr_range", "promote", "resume", "sweep", "train"]
 
 
 def __getattr__(name: str) -> Any:

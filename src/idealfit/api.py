@@ -47,6 +47,44 @@ def train(*overrides: str, like: str | None = None, quiet: bool = False) -> Run:
     return run
 
 
+def lr_range(
+    *overrides: str, lowest: float = 1e-6, highest: float = 10.0, steps: int = 100, quiet: bool = False
+) -> Run:
+    """Make one step at each of many learning rates, in this process, and record the losses (Smith, 2017).
+
+    `run.result.summaries["lr_range/suggested"]` is the rate where the loss falls fastest, and is not there where it
+    never falls; `run.result.facts["lr_range"]` has the `rates` with their `losses`.
+
+    Args:
+        overrides: As for `train`.
+        lowest: The first rate, above 0.
+        highest: The last rate; each is the same factor above the one before.
+        steps: How many rates, 20 to 100,000.
+        quiet: Print nothing.
+
+    Raises:
+        UserError: The input is wrong, or what is trained has no learning rate.
+    """
+    from idealfit.config import Composer
+    from idealfit.range_test import STUDY, check_range_test, options, run_range_test
+    from idealfit.report.summary import range_summary
+    from idealfit.study.single import run_single
+
+    say = (lambda text: None) if quiet else print
+    record = run_single(
+        Composer("train", overrides),
+        study=STUDY,
+        params=options(lowest, highest, steps),
+        check=check_range_test,
+        work=run_range_test,
+        overrides=overrides,
+        say=say,
+    )
+    run = run_of(record)
+    say(range_summary(run.spec, run.result))
+    return run
+
+
 def sweep(name: str, *overrides: str, quiet: bool = False, force: bool = False) -> Study:
     """Run a study; again on the same name, go on where it stopped.
 

@@ -13,7 +13,7 @@ import mlflow
 import pytest
 from PIL import Image
 
-from idealfit import train
+import idealfit
 from idealfit.cli import main
 from idealfit.range_test import SUGGESTED, options, rates
 from idealfit.record import Record
@@ -124,7 +124,8 @@ def test_a_range_test_is_a_run_with_a_picture(in_tmp_dir: Path, capsys: pytest.C
     assert run.data.metrics[SUGGESTED] == pytest.approx(suggested)
     assert [each.path for each in client.list_artifacts(run.info.run_id, "pictures")] == ["pictures/lr_range.png"]
     scores = [
-        train(*few, f"optimizer.lr={rate}", "trainer.max_epochs=4", "tracking=none", quiet=True).result.value or 0.0
+        idealfit.train(*few, f"optimizer.lr={rate}", "trainer.max_epochs=4", "tracking=none", quiet=True).result.value
+        or 0.0
         for rate in (suggested, suggested / 1000)
     ]
     assert scores[0] > max(0.85, scores[1] + 0.1)
@@ -135,6 +136,18 @@ def test_wrong_input_leaves_no_record(in_tmp_dir: Path, capsys: pytest.CaptureFi
     assert main(["lr-range", "--steps", "3"]) == 2
     assert "model SVM has no learning rate" in capsys.readouterr().err
     assert not (in_tmp_dir / "runs/lr_range/0").exists()
+
+
+def test_a_script_gets_the_suggested_rate_and_the_losses(in_tmp_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = idealfit.lr_range("data.limit=200", "tracking=none", steps=30, lowest=1e-5, quiet=True)
+    assert run.label == "lr_range/0"
+    tested = run.result.facts["lr_range"]
+    assert tested["rates"][0] == pytest.approx(1e-5)
+    assert len(tested["rates"]) == len(tested["losses"]) <= 30
+    assert run.result.summaries[SUGGESTED] in tested["rates"]
+    assert capsys.readouterr().out == ""
+    with pytest.raises(ConfigError, match="20 to 100000 steps, got 3"):
+        idealfit.lr_range(steps=3)
 
 
 def test_rates_that_are_too_high_suggest_nothing(in_tmp_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:

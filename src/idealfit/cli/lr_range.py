@@ -23,24 +23,10 @@ def parser() -> ArgumentParser:
 
 def run(args: Namespace) -> int:
     """Test them."""
-    from idealfit.config import Composer
-    from idealfit.range_test import STUDY, check_range_test, options, run_range_test
-    from idealfit.report.summary import range_summary
+    from idealfit.api import lr_range
     from idealfit.spec import TrialState
-    from idealfit.study.single import run_single
 
-    record = run_single(
-        Composer("train", args.overrides),
-        study=STUDY,
-        params=options(args.lowest, args.highest, args.steps),
-        check=check_range_test,
-        work=run_range_test,
-        overrides=args.overrides,
-        say=print,
-    )
-    result = record.read_result()
-    assert result is not None  # noqa: S101 - `run_single` returns with it
-    print(range_summary(record.read_spec(), result))
+    result = lr_range(*args.overrides, lowest=args.lowest, highest=args.highest, steps=args.steps).result
     if result.state is TrialState.INTERRUPTED:
         return INTERRUPTED
     return FAILED if result.state is TrialState.FAILED else DONE
