@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
-from concurrent.futures import wait
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,8 +21,8 @@ from idealfit.spec import JSON, Engine, StudyError, TrialSpec, TrialState, Work
 from idealfit.study.circumstances import Circumstances
 from idealfit.study.finishing import Finisher
 from idealfit.study.lock import controller_lock
-from idealfit.study.loop import POLL_S
 from idealfit.study.plan import StudyPlan
+from idealfit.study.preflight import Preflight
 from idealfit.study.progress import Display, Progress
 from idealfit.study.promotion import Promotion, promotion_dir, with_looks
 from idealfit.study.running import LEFTOVERS_GRACE_S, make_engine
@@ -176,21 +174,19 @@ class _Sitting:
             StudyError: One can't be; or the images have changed since the study ran.
         """
         waiting = [of_one[0] for of_one in specs if not all(is_settled(Record(spec.record_dir)) for spec in of_one)]
-        place = self._folder / ".preflight"
-        try:
-            for spec in waiting or [specs[0][0]]:
-                future = self._engine.submit(check_trial, spec.with_(record_dir=str(place), num_ranks=1))
-                while not wait([future], timeout=POLL_S).done:
-                    if self._switch.is_requested():
-                        return False
-                checked = future.result()
-                if checked.state is not TrialState.COMPLETE:
-                    raise StudyError(f"{spec.tags['promotes']} can't be trained again: {checked.message.strip()}")
-                self._circumstances.keep_data_files(checked.facts)
-                self._check_images(checked.facts)
-                self._check_test_part(checked.facts)
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
+        waiting = waiting or [specs[0][0]]
+        preflight = Preflight(
+            waiting, self._engine, check_trial, folder=self._folder, max_restarts=self._plan.max_restarts
+        )
+        results = preflight.results(self._switch.is_requested)
+        if results is None:
+            return False
+        for spec, checked in zip(waiting, results, strict=True):
+            if checked.state is not TrialState.COMPLETE:
+                raise StudyError(f"{spec.tags['promotes']} can't be trained again: {checked.message.strip()}")
+            self._circumstances.keep_data_files(checked.facts)
+            self._check_images(checked.facts)
+            self._check_test_part(checked.facts)
         return True
 
     def _check_test_part(self, facts: JSON) -> None:

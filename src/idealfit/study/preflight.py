@@ -1,4 +1,4 @@
-"""Before anything trains: every kind of model that the space can ask for is built once, on real data, in a worker."""
+"""Before anything trains: every kind of model that will be trained is built once, on real data, in a worker."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import replace
+from pathlib import Path
 
 from idealfit.space import to_overrides
-from idealfit.spec import JSON, Engine, FailureKind, Params, StudyError, TrialResult, TrialSpec, TrialState, Work
+from idealfit.spec import Engine, FailureKind, StudyError, TrialResult, TrialSpec, TrialState, Work
 from idealfit.study.plan import StudyPlan
 from idealfit.study.retry import next_attempt
 
@@ -20,45 +21,34 @@ class Preflight:
     """Checks submitted to the engine; they run while the controller does something else.
 
     Args:
+        specs: What to check; the number and the folder of each are the preflight's own.
         check: `trial.check_trial`, or what stands for it.
-        working_dir: Where a user's own modules are imported from.
+        folder: Holds what the checks leave, until they have ended.
+        max_restarts: How often a check is made again whose process was killed.
     """
 
-    def __init__(self, plan: StudyPlan, engine: Engine, check: Work, *, working_dir: str) -> None:
-        self._dir = plan.study_dir / ".preflight"
+    def __init__(
+        self, specs: Sequence[TrialSpec], engine: Engine, check: Work, *, folder: Path, max_restarts: int
+    ) -> None:
+        self._dir = folder / ".preflight"
         self._engine = engine
         self._check = check
-        self._max_restarts = plan.max_restarts
+        self._max_restarts = max_restarts
         self._checks: list[tuple[TrialSpec, Check]] = []
-        for number, (params, config) in enumerate(plan.corners):
-            spec = TrialSpec(
-                study=plan.name,
-                number=number,
-                config=config,
-                record_dir=str(self._dir / str(number)),
-                seed=config["seed"],
-                objective=plan.objective,
-                params=params,
-                trusted_packages=list(plan.root["trusted_packages"]),
-                working_dir=working_dir,
-            )
-            self._checks.append((spec, engine.submit(check, spec)))
+        for number, spec in enumerate(specs):
+            placed = spec.with_(number=number, record_dir=str(self._dir / str(number)), num_ranks=1)
+            self._checks.append((placed, engine.submit(check, placed)))
 
-    def result(self, stop_requested: Callable[[], bool]) -> JSON | None:
-        """Wait for all; returns what was found out about the data and the first model, or None after a stop request.
-
-        Raises:
-            StudyError: A combination can't be trained; the message names it and says why.
-        """
+    def results(self, stop_requested: Callable[[], bool]) -> list[TrialResult] | None:
+        """Wait for all; returns what came out of each, or None after a stop request."""
         try:
             results = []
             for spec, check in self._checks:
                 result = self._settled(spec, check, stop_requested)
                 if result is None:
                     return None
-                results.append((spec.params, result))
-            _raise_first_failure(results)
-            return results[0][1].facts if results else {}
+                results.append(result)
+            return results
         finally:
             shutil.rmtree(self._dir, ignore_errors=True)
 
@@ -76,8 +66,31 @@ class Preflight:
             spec, check = again, self._engine.submit(self._check, again)
 
 
-def _raise_first_failure(results: Sequence[tuple[Params, TrialResult]]) -> None:
-    for params, result in results:
+def corner_specs(plan: StudyPlan, *, working_dir: str) -> list[TrialSpec]:
+    """One trial for each kind that the space can ask for; a user's own modules are imported from `working_dir`."""
+    return [
+        TrialSpec(
+            study=plan.name,
+            number=0,
+            config=config,
+            record_dir="",
+            seed=config["seed"],
+            objective=plan.objective,
+            params=params,
+            trusted_packages=list(plan.root["trusted_packages"]),
+            working_dir=working_dir,
+        )
+        for params, config in plan.corners
+    ]
+
+
+def raise_first_failure(specs: Sequence[TrialSpec], results: Sequence[TrialResult]) -> None:
+    """Refuse the first trial of a study that can't start.
+
+    Raises:
+        StudyError: A combination can't be trained; the message names it and says why.
+    """
+    for params, result in zip((spec.params for spec in specs), results, strict=True):
         if result.state is TrialState.COMPLETE:
             continue
         where = f" (with {' '.join(to_overrides(params))})" if params else ""

@@ -24,7 +24,7 @@ from idealfit.engines import (
 )
 from idealfit.engines.local import PRELOAD
 from idealfit.pruning import modules_to_preload
-from idealfit.spec import Engine, QuestionChangedError, StudyError, Work, redacted
+from idealfit.spec import JSON, Engine, QuestionChangedError, StudyError, Work, redacted
 from idealfit.study.circumstances import Circumstances
 from idealfit.study.finishing import Finisher
 from idealfit.study.ledger import Ledger
@@ -34,7 +34,7 @@ from idealfit.study.mirroring import StudyMirror
 from idealfit.study.notify import Notifier, NotifyingDisplay, check_hooks, notify_end
 from idealfit.study.outcome import Ending, StudyResult, read_rows
 from idealfit.study.plan import StudyPlan
-from idealfit.study.preflight import Preflight
+from idealfit.study.preflight import Preflight, corner_specs, raise_first_failure
 from idealfit.study.progress import Display, Progress
 from idealfit.study.stopping import StopSwitch
 from idealfit.study.winner import winner_model
@@ -214,8 +214,7 @@ class _Session:
         """Check, train, report."""
         self._display.open(self._progress)
         self._progress.phase = "checking that every kind of trial can start"
-        preflight = Preflight(self._plan, self._engine, check_trial, working_dir=self._working_dir)
-        facts = preflight.result(self._switch.is_requested)
+        facts = self._checked()
         if facts is None:
             return study_result(self._plan, "interrupted", "stopped on request before training")
         self._circumstances.keep_data_files(facts)
@@ -228,6 +227,17 @@ class _Session:
         self._mirror.finish(result, report_dir, self._model(at_the_end.export, result))
         self._notifier.close()
         return result
+
+    def _checked(self) -> JSON | None:
+        """What was found out about the data and the first model; None after a stop request."""
+        plan = self._plan
+        specs = corner_specs(plan, working_dir=self._working_dir)
+        preflight = Preflight(specs, self._engine, check_trial, folder=plan.study_dir, max_restarts=plan.max_restarts)
+        results = preflight.results(self._switch.is_requested)
+        if results is None:
+            return None
+        raise_first_failure(specs, results)
+        return results[0].facts if results else {}
 
     def _reported(self, write_report: WriteReport, result: StudyResult) -> Path | None:
         try:
