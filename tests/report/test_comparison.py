@@ -119,7 +119,7 @@ def test_the_best_trial_and_the_fresh_seeds_of_a_study_have_names() -> None:
     (fresh,) = compare(RUNS, ["a/promote"]).entries
     assert (fresh.label, len(fresh.scores)) == ("a/promote/1", 2)
     for name in ("b/best", "a/promote/7"):
-        with pytest.raises(StudyError, match="no study 'b'|no trial '7'"):
+        with pytest.raises(StudyError, match=r"no study 'b'|no trial '7'"):
             compare(RUNS, [name])
 
 
