@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from idealfit.promotion.weighted import statistics_of
+from idealfit.promotion.weighted import RANKED, statistics_of
 from idealfit.selection import Interval, share_interval
 from idealfit.selection.bootstrap import bootstrap_intervals
 from idealfit.spec import JSON
@@ -16,9 +16,7 @@ from idealfit.tasks import BINARY, MULTI_CLASS, MULTI_LABEL, REGRESSION, UNIT_RE
 from idealfit.train.measuring import MIN_CLASSES_FOR_TOP_K, NUM_BINS
 
 MAX_MATRIX_CLASSES = 100  # a larger matrix is left to the file of the predictions
-MAX_RANKED = (
-    50_000_000  # images times classes: beyond, no area under a curve gets an interval, which would take minutes
-)
+MAX_RANKED = 2_000_000  # images times classes: beyond, intervals of areas under curves would take minutes
 LOOKED_AT = {
     MULTI_CLASS: ("f1", "calibration_error"),
     BINARY: ("f1", "roc_auc", "calibration_error"),
@@ -88,7 +86,7 @@ def _metrics(
     shares = SHARES.get(task.name, ())
     drawn = [name for name in values if name not in shares]
     if scores.size > MAX_RANKED:
-        drawn = [name for name in drawn if name not in ("roc_auc", "pr_auc", "map")]
+        drawn = [name for name in drawn if name not in RANKED]
     intervals: dict[str, Interval | None] = {
         name: share_interval(round(values[name] * count), count) for name in values if name in shares
     }
