@@ -5,7 +5,8 @@ Whether such a test would find a leak is tested too, with leaks that are planted
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -17,8 +18,11 @@ from numpy.typing import NDArray
 from idealfit.data import ImageArrays, ImageData, ImageSource, opening
 from idealfit.data.cache import Decoded, open_decoded
 from idealfit.data.split import Split, make_folds, make_split
+from idealfit.models.dbn import DBN
 from idealfit.models.whitening import Whitening
 from idealfit.spec import JSON
+from idealfit.train import pretraining
+from idealfit.train.pretraining import pretrain
 from idealfit.train.whitening import fit_whitening
 
 Open = Callable[..., ImageData]
@@ -47,7 +51,11 @@ def learned_from(data: ImageData) -> list[torch.Tensor]:
     batches = [tensor for epoch in (0, 1) for batch in data.train_batches(epoch) for tensor in batch]
     whitening = Whitening(data.image_shape, 0.1)
     fit_whitening(whitening, data)
-    return [*batches, torch.tensor([data.mean, data.std], dtype=torch.float64), whitening.matrix, whitening.center]
+    net = DBN(image_shape=data.image_shape, num_classes=10, depth=1, width=4, pretrain={"epochs": 1})
+    pretrain(net, data, 0, threading.Event())
+    layers = [parameter for layer in net.hidden_layers() for parameter in layer.parameters()]
+    constants = torch.tensor([data.mean, data.std], dtype=torch.float64)
+    return [*batches, constants, whitening.matrix, whitening.center, *layers]
 
 
 def is_leaking(open_data: Open, source: ImageSource, fold: tuple[int, int] | None, *, limit: int | None = None) -> bool:
@@ -107,4 +115,15 @@ def test_a_planted_whitening_by_all_images_is_found(
     numbered: Any, open_data: Open, fold: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ImageData, "train_pixels", lambda self: iter([self._images]))
+    assert is_leaking(open_data, numbered(), fold)
+
+
+@pytest.mark.parametrize("fold", FOLDS)
+def test_planted_pre_training_by_validation_images_is_found(
+    numbered: Any, open_data: Open, fold: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leaky(data: ImageData, *_: Any) -> Iterator[torch.Tensor]:
+        return (images.flatten(1).clamp(0, 1) for images, _ in data.eval_batches("val"))
+
+    monkeypatch.setattr(pretraining, "_seen", leaky)
     assert is_leaking(open_data, numbered(), fold)

@@ -14,7 +14,7 @@ from idealfit.spec import ConfigError
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (4, 20, 33)]
 LARGE = [models.AlexNet, models.VGG, models.GoogLeNet]
-NETS = [models.Linear, models.MLP, models.CNN, models.LeNet, models.ResNet, models.RNN]
+NETS = [models.Linear, models.MLP, models.DBN, models.CNN, models.LeNet, models.ResNet, models.RNN]
 
 
 @pytest.mark.parametrize(

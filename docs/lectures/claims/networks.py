@@ -9,6 +9,7 @@ from docs.lectures.verdicts import BestOf, Expectation
 
 RELU, SIGMOID, AUGMENT = "relu", "sigmoid", "augment"
 DEPTH, RESIDUAL, LIMIT = "model.depth", "model.residual", "data.limit"
+PRETRAINING, RATE, ANY_RATE = "model.pretrain.epochs", "optimizer.lr", BestOf(1e-3, 3e-3)
 ANY_K = BestOf(1, 2, 3, 5, 7, 10, 20, 50, 100)
 RNN = {"model": "rnn"}
 STROKES, BITMAPS = {"data": "quickdraw_strokes", **RNN}, {"data": "quickdraw_raster"}
@@ -51,6 +52,31 @@ NETWORKS = [
         ]
         + [one_of(DEPTH, 1, 8, "depth 8 costs sigmoid accuracy", among={"model.activation": SIGMOID})],
         picture={"metric": ACCURACY, "across": DEPTH, "lines": "model.activation"},
+    ),
+    Claim(
+        study="deep_belief",
+        title="Deep belief nets: pre-training of sigmoid layers",
+        says="Deep nets of sigmoid units do not learn from random weights; pre-trained layer by layer, without labels, "
+        "as restricted Boltzmann machines, they do, and all are better than without.",
+        expectations=[
+            Expectation(
+                says=f"pre-training helps at depth {depth}",
+                better={DEPTH: depth, PRETRAINING: 10, RATE: ANY_RATE},
+                worse={DEPTH: depth, PRETRAINING: 0, RATE: ANY_RATE},
+            )
+            for depth in (1, 4, 8)
+        ]
+        + [
+            Expectation(
+                says=f"pre-trained, depth {deep} beats depth 1",
+                better={DEPTH: deep, PRETRAINING: 10, RATE: ANY_RATE},
+                worse={DEPTH: 1, PRETRAINING: 10, RATE: ANY_RATE},
+            )
+            for deep in (4, 8)
+        ],
+        picture={"metric": ACCURACY, "across": DEPTH, "lines": PRETRAINING},
+        note="All are fine-tuned for ten epochs, at the better of two rates. Pre-training sees the same 5,000 images ten "
+        "times more for each layer: it is not for nothing.",
     ),
     Claim(
         study="equal_parameters",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from omegaconf import MISSING
@@ -46,6 +46,28 @@ class MLPConfig(LayersConfig):
     """`models.MLP`."""
 
     residual: bool = MISSING
+
+
+@dataclass
+class PretrainConfig:
+    """`models.rbm.Pretraining`."""
+
+    epochs: int = bounded(at_least=0)
+    visible: str = bounded(one_of=("binary", "gaussian"))
+    cd_steps: int = bounded(at_least=1)
+    lr: float = bounded(above=0)
+    momentum: float = bounded(at_least=0, below=1)
+    weight_decay: float = bounded(at_least=0)
+
+
+@dataclass
+class DBNConfig(ModelConfig):
+    """`models.DBN`."""
+
+    depth: int = bounded(at_least=1)
+    width: int = bounded(at_least=1)
+    dropout: float = bounded(at_least=0, below=1)
+    pretrain: PretrainConfig = field(default_factory=PretrainConfig)
 
 
 @dataclass
@@ -132,6 +154,7 @@ class ForestConfig(EstimatorConfig):
 MODELS: dict[str, type] = {
     "linear": DropoutConfig,
     "mlp": MLPConfig,
+    "dbn": DBNConfig,
     "cnn": CNNConfig,
     "lenet": LeNetConfig,
     "resnet": ResNetConfig,

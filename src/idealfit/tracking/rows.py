@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from idealfit.record import PRETRAIN_ERRORS
+from idealfit.spec import JSON
+
 TIMINGS = ("epoch_seconds", "samples_per_second")
 MAX_EPOCHS = 1_000_000  # as the record has it
 MAX_TIME_S = 2**50  # milliseconds that every store can keep
@@ -73,3 +76,13 @@ def rows_that_count(rows: list[Row]) -> list[Row]:
 def essence(row: Row) -> tuple[int, str]:
     """A row without what differs between any two executions; as text, for NaN does not equal itself."""
     return row.epoch, repr(sorted((name, value) for name, value in row.metrics.items() if name not in TIMINGS))
+
+
+def pretrain_rows(facts: JSON, time: float) -> list[Row]:
+    """How the layers were pre-trained, where they were: `pretrain/error_1` of the first, by epoch of its own."""
+    layers = enumerate(facts.get(PRETRAIN_ERRORS, []), start=1)
+    return [
+        Row(epoch, time, {f"pretrain/error_{layer}": error})
+        for layer, errors in layers
+        for epoch, error in enumerate(errors)
+    ]

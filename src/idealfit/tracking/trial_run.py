@@ -14,7 +14,7 @@ from idealfit.tracking.describe import verdict
 from idealfit.tracking.files import RunFiles, Sent
 from idealfit.tracking.naming import text, trial_params, user_name
 from idealfit.tracking.origin import log_data_set, log_provenance, origin_tags
-from idealfit.tracking.rows import Row, essence, first_rows, read_rows, rows_that_count
+from idealfit.tracking.rows import Row, essence, first_rows, pretrain_rows, read_rows, rows_that_count
 from idealfit.tracking.store import Store
 from idealfit.tracking.study_run import StudyRun
 from idealfit.tracking.views import FEASIBLE
@@ -167,7 +167,12 @@ class TrialRun:
         run_id = self._sent.run_id
         summaries = Row(0, self._end_ms(result) / 1000, _summaries(result, self.spec.objective))
         facts = result.facts if result else {}
-        log(store.client, run_id, rows=[summaries], tags=self._end_tags(result) | origin_tags(facts))
+        log(
+            store.client,
+            run_id,
+            rows=[summaries, *pretrain_rows(facts, summaries.time)],
+            tags=self._end_tags(result) | origin_tags(facts),
+        )
         log_data_set(store.client, run_id, self.spec, facts)
         state = result.state if result else TrialState.INTERRUPTED
         # Before the artifacts: where they cannot be stored, the state is true all the same.

@@ -32,6 +32,7 @@ from idealfit.train.latency import latency_probe
 from idealfit.train.own_module import adopt
 from idealfit.train.parts import Parts, make_parts
 from idealfit.train.predicting import best_predictions
+from idealfit.train.pretraining import pretraining
 
 Outcome = Literal["complete", "pruned", "interrupted"]
 
@@ -118,7 +119,9 @@ def fit(
             stop=stop,
             network=trainee.network,
         )
+        layers = pretraining(parts.net, parts.data, config["seed"], stop)
         callbacks: list[Callback] = [
+            *layers,
             EpochSeeds(config["seed"], trainee.loader),
             Interruption(stop, history),
             *parts.start.thaws(),
@@ -135,7 +138,7 @@ def fit(
     return FitResult(
         outcome="interrupted" if is_interrupted else "pruned" if history.is_pruned else "complete",
         curves=history.curves,
-        facts=parts.facts() | device_facts(trainer) | _latency(history),
+        facts=parts.facts() | device_facts(trainer) | _latency(history) | (layers[0].facts() if layers else {}),
         num_epochs=history.num_epochs,
         fit_seconds=time.perf_counter() - started,
         predictions=predictions,

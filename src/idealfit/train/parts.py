@@ -34,6 +34,7 @@ from idealfit.train.checks import (
 from idealfit.train.evaluation import Evaluation
 from idealfit.train.freezing import Start
 from idealfit.train.measuring import Measure, make_measure
+from idealfit.train.pretraining import check_pretraining
 from idealfit.train.schedule import Schedule
 from idealfit.train.stepping import make_optimizer, make_schedule
 from idealfit.train.task import (
@@ -175,6 +176,7 @@ def make_parts(
     # A test brings the weights of the end.
     start = Start() if unlock_test else prepare(net, config["model"], config=config, fingerprint=data.fingerprint)
     check_start(start, net, trainer)
+    check_pretraining(net, config["model"], data, trainer)
     if trainer.look:
         check_look(net, task)
     if isinstance(net, Whitened) and not (unlock_test or config["model"].get("weights")):  # else it comes with them

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ from torch.optim import Optimizer
 from idealfit.models.estimators import Estimator
 from idealfit.spec import JSON, ConfigError, Objective, StopSignal
 from idealfit.train.assembly import cheap_device_checks, device_facts, make_trainer, quiet
-from idealfit.train.callbacks import EpochSeeds
+from idealfit.train.callbacks import EpochSeeds, Interrupted
 from idealfit.train.fit import make_trainee, own_sigint
 from idealfit.train.parts import Parts, make_parts
+from idealfit.train.pretraining import pretraining
 from idealfit.train.schedule import lr_factor
 
 MEMORY = 0.9  # of the running mean of the losses: about the last ten count
@@ -132,13 +134,14 @@ def range_test(
         parts = rangeable(make_parts(config, objective=objective, trusted=trusted_packages), len(rates))
         trainee = make_trainee(parts)
         scale = lr_factor(parts.trainer, config["data"].get("batch_size"))
-        callbacks = [EpochSeeds(config["seed"], trainee.loader), _Rise(found, rates, scale, stop)]
+        layers = pretraining(parts.net, parts.data, config["seed"], stop)
+        callbacks = [*layers, EpochSeeds(config["seed"], trainee.loader), _Rise(found, rates, scale, stop)]
         trainer = make_trainer(parts.trainer, callbacks, root_dir=root_dir, enable_checkpointing=False)
         device = trainer.strategy.root_device
         parts.data.to(device)
         parts.loss.to(device)
         trainee.loader.attach(trainer)
-        with own_sigint():
+        with own_sigint(), suppress(Interrupted):  # of pre-training
             trainer.fit(trainee.module, trainee.loader)
     return found, parts.facts() | device_facts(trainer)
 

@@ -17,6 +17,7 @@ from idealfit.tasks import MULTI_CLASS
 from idealfit.train.fused.errors import NotFusableError, UnlikeGroupError
 from idealfit.train.fused.member import Applicant, Member
 from idealfit.train.parts import Opened, Parts, make_augment, make_parts, open_data, trainer_config
+from idealfit.train.pretraining import is_pretrained
 
 PRECISIONS = ("32-true", "bf16-mixed", "64-true")
 
@@ -121,6 +122,8 @@ def check_parts(parts: Parts) -> None:
         raise NotFusableError("an estimator, which has no gradient")
     if isinstance(parts.net, Whitened):
         raise NotFusableError("model.zca_epsilon")
+    if is_pretrained(parts.net):
+        raise NotFusableError("model.pretrain")
     if not all(parameter.requires_grad for parameter in parts.net.parameters()):
         raise NotFusableError("a network with frozen weights")
     if not isinstance(parts.data, ImageData):
