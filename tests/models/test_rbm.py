@@ -35,9 +35,11 @@ def rng(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def machine(visible: str = BINARY) -> RBM:
+def machine(visible: str = BINARY, scale: float = 0.5) -> RBM:
     draw = rng(1)
-    weight, hidden, bias = (torch.randn(*shape, generator=draw) / 2 for shape in ((NUM_HIDDEN, 4), (NUM_HIDDEN,), (4,)))
+    weight, hidden, bias = (
+        torch.randn(*shape, generator=draw) * scale for shape in ((NUM_HIDDEN, 4), (NUM_HIDDEN,), (4,))
+    )
     return RBM(weight, hidden, bias, visible)
 
 
@@ -73,14 +75,14 @@ def test_reconstructions_are_the_means_of_the_visible_units() -> None:
 
 
 def test_contrastive_divergence_of_many_steps_is_the_gradient_of_the_likelihood() -> None:
-    rbm = machine()
+    rbm = machine(scale=1.5)
     seen = torch.tensor([[1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]])
     learned = [rbm.weight, rbm.hidden_bias, rbm.visible_bias]
     for parameter in learned:
         parameter.requires_grad_()
     exact = torch.autograd.grad(log_likelihood(rbm, seen), learned)
     with torch.no_grad():
-        found, _ = rbm.gradient(seen.repeat(20_000, 1), 30, rng())
+        found, _ = rbm.gradient(seen.repeat(20_000, 1), 60, rng())
         at_once, _ = rbm.gradient(seen.repeat(20_000, 1), 1, rng())
     for estimate, gradient in zip(found, exact, strict=True):
         assert (estimate - gradient).abs().max() < 0.01

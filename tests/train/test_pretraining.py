@@ -36,13 +36,13 @@ def made(config: JSON) -> tuple[DBN, ImageData]:
     return parts.net, parts.data
 
 
-@pytest.mark.parametrize("visible", ["binary", "gaussian"])
+@pytest.mark.parametrize(("visible", "lr"), [("binary", 0.1), ("gaussian", 1.0)])
 def test_each_layer_reconstructs_better_from_epoch_to_epoch_and_is_what_the_network_has(
-    config: JSON, visible: str
+    config: JSON, visible: str, lr: float
 ) -> None:
-    net, data = made(belief(config, epochs=6, visible=visible))
+    net, data = made(belief(config, epochs=20, visible=visible, lr=lr))
     errors = pretrain(net, data, 3, threading.Event())
-    assert [len(layer) for layer in errors] == [6, 6]
+    assert [len(layer) for layer in errors] == [20, 20]
     assert errors[0][-1] < 0.95 * errors[0][0]
     images = torch.cat([batch for batch, _ in data.train_batches(0)])
     hidden = torch.sigmoid(net.hidden_layers()[0](images.flatten(1)))
@@ -86,7 +86,7 @@ def test_the_same_seed_gives_the_same_bits_and_a_resumed_fit_too(
     stopped = run(config, "resumed", stop=stop_after(2))
     assert (stopped.result.outcome, stopped.result.num_epochs) == ("interrupted", 0), "within pre-training"
     in_pretraining = 2 * 2 * made(config)[1].num_train_batches
-    assert run(config, "resumed", stop=stop_after(in_pretraining + 2)).result.num_epochs >= 1
+    assert run(config, "resumed", stop=stop_after(in_pretraining + 5)).result.num_epochs >= 1
     monkeypatch.setattr("idealfit.train.pretraining.pretrain", None)  # it is not done again
     resumed = run(config, "resumed")
     assert resumed.bits == straight.bits
