@@ -77,8 +77,8 @@ NETWORKS = [
         picture={"metric": ACCURACY, "across": DEPTH, "lines": PRETRAINING},
         note="All are fine-tuned for ten epochs, at the better of two rates. Pre-training sees the same 5,000 images "
         "ten times more for each layer: it is not for nothing.",
-        tried_first="single runs by hand at depths 3 and 8, with pre-training at rate 0.05 and momentum 0.5 instead of 0.1 "
-        "and 0.9: on MNIST it helped too, on the small digits it left the layers nearly constant, and nothing was learned.",
+        tried_first="single runs by hand at depths 3 and 8, with pre-training at rate 0.05 and momentum 0.5 instead of "
+        "0.1 and 0.9: on MNIST it helped too, on the small digits the layers stayed nearly constant and learned little.",
     ),
     Claim(
         study="equal_parameters",
