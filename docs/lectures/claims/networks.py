@@ -78,7 +78,7 @@ NETWORKS = [
         note="All are fine-tuned for ten epochs, at the better of two rates. Pre-training sees the same 5,000 images "
         "ten times more for each layer: it is not for nothing.",
         tried_first="single runs by hand at depths 3 and 8, with pre-training at rate 0.05 and momentum 0.5 instead of "
-        "0.1 and 0.9: on MNIST it helped too, on the small digits the layers stayed nearly constant and learned little.",
+        "0.1 and 0.9: on MNIST it helped too, on the small digits layers stayed nearly constant and learned little.",
     ),
     Claim(
         study="equal_parameters",
