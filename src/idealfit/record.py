@@ -31,7 +31,7 @@ from idealfit.spec import (
 
 PROMOTED = "promote"  # in a study's folder: its replicates on fresh seeds, `STUDY/promote/NUMBER`
 BEST_WEIGHTS = "best.pt"  # in the folder of checkpoints
-PRETRAIN_ERRORS = "pretrain_errors"  # among a result's facts: by layer, an error an epoch of its pre-training
+
 # A stranger's record must not make a reader allocate without end.
 MAX_EPOCHS = 1_000_000
 MAX_VALUES = 20_000_000

@@ -24,6 +24,8 @@ from idealfit.text import printable, shortened
 from idealfit.text import redacted as redacted
 
 JSON = dict[str, Any]
+
+PRETRAIN_ERRORS = "pretrain_errors"  # among a result's facts: by layer, an error an epoch of its pre-training
 Params = dict[str, bool | int | float | str | None]
 
 

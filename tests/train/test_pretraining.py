@@ -14,8 +14,8 @@ import torch
 from idealfit import train
 from idealfit.data import ImageData
 from idealfit.models.dbn import DBN
-from idealfit.record import PRETRAIN_ERRORS, Record
-from idealfit.spec import JSON, ConfigError, NonFiniteLossError, Objective
+from idealfit.record import Record
+from idealfit.spec import JSON, PRETRAIN_ERRORS, ConfigError, NonFiniteLossError, Objective
 from idealfit.train.fused.admission import check_parts
 from idealfit.train.fused.errors import NotFusableError
 from idealfit.train.parts import make_parts

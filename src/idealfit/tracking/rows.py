@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from idealfit.record import PRETRAIN_ERRORS
-from idealfit.spec import JSON
+from idealfit.spec import JSON, PRETRAIN_ERRORS
 
 TIMINGS = ("epoch_seconds", "samples_per_second")
 MAX_EPOCHS = 1_000_000  # as the record has it

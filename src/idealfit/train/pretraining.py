@@ -17,8 +17,7 @@ from idealfit.data.rng import derive_seed
 from idealfit.models.dbn import DBN
 from idealfit.models.rbm import BINARY, RBM, Learning
 from idealfit.models.whitening import Whitened
-from idealfit.record import PRETRAIN_ERRORS
-from idealfit.spec import JSON, ConfigError, NonFiniteLossError, StopSignal
+from idealfit.spec import JSON, PRETRAIN_ERRORS, ConfigError, NonFiniteLossError, StopSignal
 from idealfit.train.callbacks import Interrupted
 
 
