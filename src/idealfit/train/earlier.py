@@ -1,4 +1,4 @@
-"""Weights to start from: of an earlier run, by its record, or of a file."""
+"""Weights to start from: of an earlier run, by its record, of a file, or published ones."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from idealfit.record import Record
 from idealfit.spec import JSON, ConfigError, StudyError
 from idealfit.train.checkpoints import load_safely
+from idealfit.train.published import Published
 
 PARTS = ("val_fraction", "test_fraction", "split_seed")
 """Keys of `data` that decide which images validate and test, whatever `data.limit` keeps of the rest."""
@@ -25,26 +26,36 @@ class Earlier:
     Attributes:
         path: The file.
         record: Of the run that they are of; None where that is not known.
+        published: What they are, where they are published ones.
     """
 
     path: Path
     record: Record | None
+    published: Published | None = None
 
     @classmethod
     def find(cls, weights: str) -> Earlier:
-        """Find `runs/STUDY/3` or a file.
+        """Find `runs/STUDY/3`, a file, or published weights, which are downloaded where torch has not kept them.
 
         Raises:
             ConfigError: There is none.
         """
+        if published := Published.find(weights):
+            return cls(path=published.fetch(), record=None, published=published)
         place = Path(weights).expanduser()
         path = Record(place).best_weights_path if place.is_dir() else place
         if not path.is_file():
             raise ConfigError(
-                f"model.weights: no {path}. Name a run by its record, e.g. runs/STUDY/3, or a .pt or .safetensors file."
+                f"model.weights: no {path}. Name a run by its record, e.g. runs/STUDY/3, a .pt or .safetensors file, "
+                "or published weights, e.g. ResNet18_Weights.IMAGENET1K_V1."
             )
         record = Record(path.resolve().parent.parent)
         return cls(path=path, record=record if record.spec_path.is_file() else None)
+
+    @property
+    def facts(self) -> JSON:
+        """What the record says of them: the file's hash, and the name that they are published by."""
+        return {"weights_sha256": self.sha256} | ({"weights_name": self.published.name} if self.published else {})
 
     @property
     def sha256(self) -> str:

@@ -18,6 +18,7 @@ from idealfit.models.whitening import Whitened, Whitening
 from idealfit.spec import JSON, ConfigError
 from idealfit.train.earlier import Earlier, take_weights
 from idealfit.train.freezing import Start, freeze
+from idealfit.train.published import Published
 
 MODEL_KEYS = ("weights", "new_head", "freeze", "thaw_epoch", "body_lr_factor", "zca_epsilon")
 """Keys of the `model` node that every network has; all others go to its constructor."""
@@ -49,6 +50,8 @@ def build_network(node: JSON, *, trusted: Sequence[str], extra: Mapping[str, Any
 
 def _body(node: JSON | None, weights: str, *, trusted: Sequence[str], extra: Mapping[str, Any]) -> nn.Module:
     """The network that makes an estimator's features, as `node` says, or the record of its training."""
+    if not node and (published := Published.find(weights)):
+        node = published.node
     config = None if node else Earlier.find(weights).config
     if not node and config is None:
         raise ConfigError(
@@ -80,18 +83,24 @@ def prepare(net: nn.Module, node: JSON, *, config: JSON | None = None, fingerpri
     _check_options(node, is_estimator=isinstance(net, Estimator))
     if not node.get("weights"):
         return Start()
-    earlier = Earlier.find(str(node["weights"]))
-    if config:
-        earlier.check_unseen(config, fingerprint)
-    facts = {"weights_sha256": earlier.sha256}
+    weights, is_estimator = str(node["weights"]), isinstance(net, Estimator)
     if isinstance(net, Estimator):
         assert net.body is not None  # noqa: S101
-        take_weights(net.body.net, earlier.read(), path=earlier.path, head="", new_head=True)
-        return Start(facts)
-    new_head, upto = bool(node.get("new_head")), node.get("freeze") or "none"
-    take_weights(net, earlier.read(), path=earlier.path, head=head_of(net), new_head=new_head)
+        taker, head = net.body.net, ""
+    else:
+        taker, head = net, head_of(net)
+    if published := Published.find(weights):
+        published.check_fits(taker, head=head)  # before a download
+    earlier = Earlier.find(weights)
+    if config:
+        earlier.check_unseen(config, fingerprint)
+    state = published.renamed(earlier.read(), head=head) if published else earlier.read()
+    take_weights(taker, state, path=earlier.path, head=head, new_head=is_estimator or bool(node.get("new_head")))
+    if is_estimator:
+        return Start(earlier.facts)
+    upto = node.get("freeze") or "none"
     held = freeze(net, upto) if upto != "none" else None
-    return Start(facts, held, node.get("thaw_epoch"), node.get("body_lr_factor", 1.0))
+    return Start(earlier.facts, held, node.get("thaw_epoch"), node.get("body_lr_factor", 1.0))
 
 
 def _check_options(node: JSON, *, is_estimator: bool) -> None:
