@@ -99,6 +99,12 @@ def test_an_own_package_is_trusted_by_name_only(own_package: str) -> None:
         build({"_target_": "mynet.Net"}, expect=nn.Module, trusted=["myne", "mynet.sub", "mynet.Net.x", ""])
 
 
+def test_nobody_is_told_to_trust_all_of_a_library_that_is_trusted_in_part() -> None:
+    with pytest.raises(TrustError, match=r"only classes in torch\.nn and torch\.optim") as refused:
+        check_target({"_target_": "torch.load"}, expect=nn.Module)
+    assert "trusted_packages=[torch]" not in str(refused.value)
+
+
 def test_own_parts_nest_in_own_parts(own_package: str) -> None:
     node = {"_target_": "mynet.Net", "num_classes": 1, "layer": LINEAR, "turn": {"_target_": "mynet.Turn"}}
     _, _, layer, rest = build(node, expect=nn.Module, trusted=[own_package]).got

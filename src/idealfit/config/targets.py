@@ -134,8 +134,11 @@ def _untrusted(name: str, where: str, alias: str = "") -> TrustError:
     top = name.partition(".")[0]
     what = f"{alias!r} is in truth {name!r}, which" if alias else f"{name!r:.200}"
     cure = f"If you know it: trusted_packages=[{top}] on the command line or in a config file of your own."
+    parts = [part for part in BUILT_IN if part.startswith(f"{top}.")]
     if top in sys.stdlib_module_names:
         cure = "It is a part of Python itself, nothing to train with."
+    elif parts:  # not "trust all of torch", which would open far more than was asked for
+        cure = f"Of {top}, only classes in {' and '.join(parts)} are built, unless trusted_packages names more."
     return TrustError(f"{where}_target_ {what} is not trusted, so it is not built. {cure}")
 
 
