@@ -42,12 +42,13 @@ LR = 1e-3
 NETS: dict[str, dict[str, Any]] = {
     "mlp": {"_target_": "idealfit.models.MLP", "depth": 2, "width": 128, "dropout": 0.0},
     "lenet": {"_target_": "idealfit.models.LeNet"},
+    "cnn": {"_target_": "idealfit.models.CNN", "depth": 3, "width": 16},
 }
 
 
 def make_net(name: str) -> nn.Module:
     """The network as `fit` builds it."""
-    kind = {"mlp": models.MLP, "lenet": models.LeNet}[name]
+    kind = {"mlp": models.MLP, "lenet": models.LeNet, "cnn": models.CNN}[name]
     arguments = {key: value for key, value in NETS[name].items() if key != "_target_"}
     return kind(image_shape=(1, 28, 28), num_classes=10, **arguments)
 

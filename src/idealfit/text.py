@@ -18,6 +18,11 @@ def nearest(name: str, valid: Iterable[str], *, limit: int = 3) -> str:
     return ""
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 trial`, `2 trials`; nouns with a plural in s."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def redacted(text: str) -> str:
     """`text` with the user names, passwords and tokens of every URL in it replaced by `***`."""
     text = re.sub(r"(?<=://)\S*@", "***@", text)

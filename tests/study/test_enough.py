@@ -103,7 +103,7 @@ def test_a_study_stops_when_nothing_gets_better() -> None:
 def test_device_seconds_are_counted_over_sessions_and_devices() -> None:
     two = ("study.budget.gpu_seconds=10", "trainer.devices=2")
     driven = drive(toys.takes_three_seconds, *two, "study.budget.trials=1")
-    assert driven.reason == "the budget of 1 trials is used up"
+    assert driven.reason == "the budget of 1 trial is used up"
     driven = drive(toys.takes_three_seconds, *two)
     assert driven.reason == "the budget of 10 device seconds is used up"
     assert len(driven.progress.rows) == 2, "6 seconds each"

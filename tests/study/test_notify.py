@@ -44,7 +44,7 @@ def play(notifier: Notifier) -> None:
 EVENTS = [
     ("best", "s/0 is the best so far: val/accuracy 0.5000, lr=0.1"),
     ("failure", "s/2 failed: bug: bad"),
-    ("end", "s is done: r; 1 trials, best val/accuracy 0.5000 by trial 0"),
+    ("end", "s is done: r; 1 trial, best val/accuracy 0.5000 by trial 0"),
 ]
 
 

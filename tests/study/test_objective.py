@@ -113,7 +113,7 @@ def test_a_penalty_can_be_typed() -> None:
     [
         (
             ("study.objective.metrics=[val/accuracy,params]", "study.objective.direction=null", "study.pruner=none"),
-            "| 1 | 0.9 | 500 | `optimizer.lr=0.01` |",
+            "| [trial 1](trial:1) | 0.9 | 500 | `optimizer.lr=0.01` |",
         ),
         (
             ("study.objective.constraints=['params <= 10']",),

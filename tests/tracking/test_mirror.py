@@ -40,7 +40,7 @@ def test_a_finished_study_is_in_mlflow_metric_by_metric(uri: str, study: Study, 
     report = study.dir / "report"
     report.mkdir()
     (report / "leaderboard.csv").write_text("rank\n")
-    mirror.finish_study(state="done", description="**trial 2** wins", artifacts_dir=report)
+    mirror.finish_study(state="done", description="**[trial 2](trial:2)** wins, not [7](trial:7)", artifacts_dir=report)
     assert mirror.close() == []
 
     assert all(asked.mirrors(record) for record in records)
@@ -65,7 +65,8 @@ def test_a_finished_study_is_in_mlflow_metric_by_metric(uri: str, study: Study, 
     local = asked.client.download_artifacts(run.info.run_id, "config.yaml")
     assert yaml.safe_load(Path(local).read_text()) == records[2].read_spec().config
     assert parent.info.status == "FINISHED"
-    assert parent.data.tags["mlflow.note.content"] == "**trial 2** wins"
+    page = f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
+    assert parent.data.tags["mlflow.note.content"] == f"**[trial 2]({page})** wins, not 7"
     assert parent.data.params == {"sampler": "tpe"}
     assert [file.path for file in asked.client.list_artifacts(parent.info.run_id)] == ["leaderboard.csv"]
 

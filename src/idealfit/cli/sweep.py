@@ -52,7 +52,8 @@ def check_sweep(name: str) -> None:
 
     names = config_names("sweep")
     if name not in names:
-        raise UsageError(f"no sweep {name!r} in sweeps/. {nearest(name, names)}")
+        hint = nearest(name, names) or f"There are: {', '.join(names)}."
+        raise UsageError(f"no sweep {name!r} in sweeps/. {hint}")
 
 
 def add_force(parser: ArgumentParser) -> None:

@@ -21,7 +21,7 @@ from idealfit.study.plan import StudyPlan
 from idealfit.study.progress import params_text, seconds_text, value_text
 from idealfit.study.promotion import Promotion
 from idealfit.study.promotion_words import HEADER, basis, cells, finding_lines, look_lines
-from idealfit.text import printable
+from idealfit.text import counted, printable
 
 MAX_FRONT = 10  # trials of a front that a terminal shows
 
@@ -29,7 +29,7 @@ MAX_FRONT = 10  # trials of a front that a terminal shows
 def summary(result: StudyResult) -> str:
     """What a terminal shows when a study stops."""
     counts = ", ".join(f"{n} {state}" for state in TrialState if (n := result.count(state)))
-    trials = f"{len(result.rows)} trials ({counts or 'none'})"
+    trials = f"{counted(len(result.rows), 'trial')} ({counts or 'none'})"
     lines = [
         "",
         f"study {result.name}: {trials}, {seconds_text(result.seconds)}. {_capital(result.reason)}.",
@@ -65,7 +65,7 @@ def range_summary(spec: TrialSpec, result: TrialResult) -> str:
 def run_summary(spec: TrialSpec, result: TrialResult) -> str:
     """What a terminal shows when a single run ends."""
     row = TrialRow.of(spec, result)
-    took = f"{row.num_epochs} epochs in {seconds_text(row.seconds)}"
+    took = f"{counted(row.num_epochs, 'epoch')} in {seconds_text(row.seconds)}"
     if row.state is TrialState.FAILED:
         head = f"run {row.label}: failed ({row.failure}) after {took}\n{row.message}"
     elif row.value is None:

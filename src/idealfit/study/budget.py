@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from idealfit.text import counted
+
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:
@@ -35,9 +37,9 @@ class Budget:
     def ended_by(self, spent: Spent) -> str | None:
         """Which limit forbids one more trial, in words; None: go on. Running trials are always let finish."""
         if spent.trials >= self.trials:
-            return f"{self.trials} trials"
+            return counted(self.trials, "trial")
         if self.epochs is not None and spent.epochs >= self.epochs:
-            return f"{self.epochs} epochs"
+            return counted(self.epochs, "epoch")
         if self.hours is not None and spent.hours >= self.hours:
             return f"{self.hours:g} hours"
         if self.gpu_seconds is not None and spent.gpu_seconds >= self.gpu_seconds:

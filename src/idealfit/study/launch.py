@@ -138,7 +138,7 @@ def recorded_launch(study: str, overrides: Sequence[str], runs_dir: str | Path) 
 
     folder = Path(runs_dir).expanduser().resolve()
     if not (folder / study / "study.json").is_file():
-        raise no_such_study(folder, study, what="nothing to go on with: no study")
+        raise no_such_study(folder, study, what="there is no study")
     launch = Launch.read(folder / study)
     return replace(launch, overrides=launch.with_(overrides))
 

@@ -14,10 +14,13 @@ from idealfit.objective import measure_text
 from idealfit.protocol import num_rounds, rounds_text
 from idealfit.record import Record, iter_records
 from idealfit.spec import Objective
-from idealfit.study.outcome import StudyResult
+from idealfit.study.outcome import StudyResult, TrialRow
 from idealfit.study.plan import StudyPlan
 from idealfit.study.progress import params_text, value_text
+from idealfit.text import counted
 from idealfit.tracking import Mirror
+
+NUM_LINKED = 5  # of the best trials, on the parent run's page
 
 
 class RunMirror:
@@ -182,16 +185,31 @@ def description(plan: StudyPlan, result: StudyResult | None = None) -> str:
         best = result.best
         gap = "" if best.gap is None else f", gap {best.gap:+.4f}"
         of = " by the first metric" if result.objective.others else ""
-        lines += ["", f"Winner{of}: **trial {best.number}**, {value_text(best)}{gap}, `{params_text(best.params)}`."]
+        lines += ["", f"Winner{of}: **{_link(best)}**, {value_text(best)}{gap}, `{params_text(best.params)}`."]
+        lines += ["", f"The winner again: `idealfit reproduce {plan.name}/best`"]
     elif result:
         lines += ["", f"No winner: {result.no_winner}."]
     if result and result.objective.others:
         lines += ["", *_front(result)]
+    elif result:
+        lines += ["", *_best_trials(result)]
     if result:
-        lines += ["", f"{len(result.rows)} trials; {result.reason}."]
+        lines += ["", f"{counted(len(result.rows), 'trial')}; {result.reason}."]
     lines += ["", f"Again, or on: `{plan.command}`"] if plan.command else []
     lines += ["", f"The trials' runs: filter by `tags.study = '{plan.name}'`. On disk: `{plan.study_dir}`."]
     return "\n".join(lines)
+
+
+def _link(row: TrialRow) -> str:
+    """What the mirror makes a link to the trial's run of."""
+    return f"[trial {row.number}](trial:{row.number})"
+
+
+def _best_trials(result: StudyResult) -> list[str]:
+    """The winner and those that came next, with links to their runs."""
+    best = [row for row in result.rows if row.value is not None][:NUM_LINKED]
+    body = [(_link(row), value_text(row), row.state.value, f"`{params_text(row.params)}`") for row in best]
+    return table(("best trials", result.objective.metric, "state", "parameters"), body) if len(best) > 1 else []
 
 
 def _front(result: StudyResult) -> list[str]:
@@ -200,8 +218,8 @@ def _front(result: StudyResult) -> list[str]:
     body = []
     for row in result.front:
         values = result.objective.values(row.value, row.summaries) or ()
-        body.append((str(row.number), *map(measure_text, values), f"`{params_text(row.params)}`"))
-    header = ("on the front: trial", *(f"{goal.metric} ({goal.direction})" for goal in goals), "parameters")
+        body.append((_link(row), *map(measure_text, values), f"`{params_text(row.params)}`"))
+    header = ("on the front", *(f"{goal.metric} ({goal.direction})" for goal in goals), "parameters")
     return table(header, body)
 
 

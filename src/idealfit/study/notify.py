@@ -20,6 +20,7 @@ from typing import Literal
 from idealfit.spec import JSON, StudyError, TrialState
 from idealfit.study.outcome import StudyResult, TrialRow
 from idealfit.study.progress import Display, Progress, params_text
+from idealfit.text import counted
 
 COMMAND, WEBHOOK = "IDEALFIT_NOTIFY_COMMAND", "IDEALFIT_NOTIFY_WEBHOOK"
 WEB = ("http://", "https://")
@@ -139,7 +140,7 @@ def notify_end(notifier: Notifier, result: StudyResult) -> None:
     if best:
         winner = f"best {result.objective.label} {best.value:.4f} by trial {best.number}"
     reason = (result.reason.splitlines() or [""])[0]
-    text = f"{result.name} is {result.ending}: {reason}; {len(result.rows)} trials, {winner}"
+    text = f"{result.name} is {result.ending}: {reason}; {counted(len(result.rows), 'trial')}, {winner}"
     notifier.send("end", result.name, text, ending=result.ending, trial=best.number if best else None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 import time
 import uuid
@@ -24,6 +25,7 @@ from idealfit.tracking.views import StudyViews
 STATUS = {"done": "FINISHED", "failed": "FAILED"}  # all others: KILLED, and the tag `state` says why
 STATE_FILE = "mirror.json"
 CHAMPION = "champion"  # the alias in the registry
+LINK = re.compile(r"\[([^\]]*)\]\(trial:(\d+)\)")  # in a description
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +37,7 @@ class StudyPage:
         experiment: The MLflow experiment.
         tags: Repeated on every trial's run, so that a flat filter finds them.
         params: Of the parent alone; MLflow never changes a parameter once it is logged.
-        description: Markdown.
+        description: Markdown; `[words](trial:3)` becomes a link to the run of trial 3.
         searched: The keys of the space: columns of the leaderboard.
         ending: `done`, `interrupted`, `failed`; "" while the study runs.
         report_dir: A folder whose content becomes artifacts.
@@ -201,10 +203,20 @@ class StudyRun:
         page = self.page
         there = store.client.get_run(run_id).data.params
         params = {key: value for key, value in page.params.items() if key not in there}
-        tags = page.tags | {"state": state, "mlflow.note.content": page.description}
+        tags = page.tags | {"state": state, "mlflow.note.content": self._linked(store)}
         log(store.client, run_id, params=params, tags=tags)
         for name, value in self.views().tags().items():
             store.client.set_experiment_tag(store.experiment_id, name, value)
+
+    def _linked(self, store: Store) -> str:
+        """The description; its links to trials lead to their runs in this store, as far as they are there."""
+
+        def link(found: re.Match[str]) -> str:
+            words, number = found.groups()
+            run_id = store.find_run(f"{self.key}/{number}")
+            return f"[{words}](#/experiments/{store.experiment_id}/runs/{run_id})" if run_id else words
+
+        return LINK.sub(link, self.page.description)
 
     def views(self) -> StudyViews:
         """The saved views of this study."""
