@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -255,3 +256,23 @@ def test_of_equal_scores_mlflows_first_row_is_the_winner(uri: str, study: Study,
     found = asked.client.search_runs([asked.store.experiment_id], "tags.trial != ''", order_by=order)
     rows, _ = read_rows(study.runs_dir, study.name)
     assert [int(run.data.tags["trial"]) for run in found] == [row.number for row in rows] == [2, 1, 0, 3]
+
+
+def test_the_start_of_a_trial_is_sent_at_once_and_epochs_of_others_when_they_are_due(
+    uri: str, study: Study, asked: Asked
+) -> None:
+    mirror = Mirror(uri=uri, experiment="digits", interval_s=3600.0)
+    study.open(mirror)
+    runs = study.record(0)
+    mirror.start_trial(runs)
+    assert mirror.flush()
+    study.train(runs)
+    mirror.finish_trial(study.finished(1))
+    deadline = time.monotonic() + 30
+    while asked.trial(1) is None or asked.trial(1).info.status != "FINISHED":
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert not asked.trial(0).data.metrics
+    assert mirror.flush()
+    assert asked.mirrors(runs)
+    mirror.close()

@@ -175,29 +175,34 @@ def _rest_of_objective(objective: Objective) -> dict[str, str]:
 
 
 def description(plan: StudyPlan, result: StudyResult | None = None) -> str:
-    """The parent run's page in Markdown: question, space, winner, how to go on."""
-    lines = [f"**{plan.question}**" if plan.question else f"Study **{plan.name}**", ""]
+    """The parent run's page in Markdown: question, answer, space, how to go on. MLflow shows five lines unasked."""
+    lines = [f"**{plan.question}**" if plan.question else f"Study **{plan.name}**"]
+    if result:
+        lines += _answer(result)
+    rounds = rounds_text(plan.base, num_rounds(plan.base))
+    lines += ["", f"Objective: {plan.objective.sentence}{f', the mean of {rounds}' if rounds else ''}.", ""]
     lines += table(("searched", "space"), [(f"`{key}`", f"`{text}`") for key, text in plan.space.texts().items()])
     lines += [f"\n{kind.capitalize()}: `{text}`." for kind, text in plan.search.rule_texts]
-    rounds = rounds_text(plan.base, num_rounds(plan.base))
-    lines += ["", f"Objective: {plan.objective.sentence}{f', the mean of {rounds}' if rounds else ''}."]
-    if result and result.best and result.best.value is not None:
-        best = result.best
-        gap = "" if best.gap is None else f", gap {best.gap:+.4f}"
-        of = " by the first metric" if result.objective.others else ""
-        lines += ["", f"Winner{of}: **{_link(best)}**, {value_text(best)}{gap}, `{params_text(best.params)}`."]
-        lines += ["", f"The winner again: `idealfit reproduce {plan.name}/best`"]
-    elif result:
-        lines += ["", f"No winner: {result.no_winner}."]
-    if result and result.objective.others:
-        lines += ["", *_front(result)]
-    elif result:
-        lines += ["", *_best_trials(result)]
     if result:
         lines += ["", f"{counted(len(result.rows), 'trial')}; {result.reason}."]
     lines += ["", f"Again, or on: `{plan.command}`"] if plan.command else []
     lines += ["", f"The trials' runs: filter by `tags.study = '{plan.name}'`. On disk: `{plan.study_dir}`."]
     return "\n".join(lines)
+
+
+def _answer(result: StudyResult) -> list[str]:
+    """The winner, and who came next."""
+    best = result.best
+    if best is None or best.value is None:
+        return ["", f"No winner: {result.no_winner}."]
+    gap = "" if best.gap is None else f", gap {best.gap:+.4f}"
+    onset = "no overfit onset" if best.onset_epoch is None else f"overfits from epoch {best.onset_epoch}"
+    of = " by the first metric" if result.objective.others else ""
+    return [
+        *("", f"Winner{of}: **{_link(best)}**, {value_text(best)}{gap}, {onset}, `{params_text(best.params)}`."),
+        *("", f"The winner again: `idealfit reproduce {result.name}/best`"),
+        *("", *(_front(result) if result.objective.others else _best_trials(result))),
+    ]
 
 
 def _link(row: TrialRow) -> str:

@@ -51,6 +51,9 @@ class Mirror:
         self._apart = apart
         self._study: StudyRun | None = None
         self._trials: dict[Path, tuple[TrialRun, bool]] = {}  # the flag: the trial has ended
+        self._urgent: set[Path] = set()  # started or ended since the last look; the others wait until they are due
+        self._is_all_urgent = False
+        self._due = time.monotonic() + interval_s
         self._errors: dict[str, str] = {}
         self._changed = threading.Condition()
         self._asked = self._answered = 0
@@ -181,14 +184,14 @@ class Mirror:
     def flush(self, timeout_s: float = 30.0) -> bool:
         """Block until everything that is in the records now is in the store; False where it is not."""
         with self._changed:
-            mine = self._ask()
+            mine = self._ask(all_of_it=True)
             return self._changed.wait_for(lambda: self._answered >= mine, timeout_s)
 
     def close(self, timeout_s: float = 60.0) -> list[str]:
         """Send the rest and stop. Returns what could not be sent, one line each; it stays in the records for `sync`."""
         with self._changed:
             self._deadline = time.monotonic() + timeout_s
-            self._ask()
+            self._ask(all_of_it=True)
         self._thread.join(timeout_s + 1.0)
         return [f"{label}: {self._errors.get(label) or self.trouble or 'not sent in time'}" for label in self._unsent()]
 
@@ -196,11 +199,13 @@ class Mirror:
         with self._changed:
             run = self._trials[files.path][0] if files.path in self._trials else TrialRun(files, self._study)
             self._trials[files.path] = (run, ended)
+            self._urgent.add(files.path)
             self._ask()
 
-    def _ask(self) -> int:
-        """Wake the thread, which answers the number returned once all of now is in the store."""
+    def _ask(self, *, all_of_it: bool = False) -> int:
+        """Wake the thread, which answers the number returned once what is urgent now is in the store."""
         with self._changed:
+            self._is_all_urgent |= all_of_it
             self._asked += 1
             self._changed.notify_all()
             return self._asked
@@ -221,7 +226,8 @@ class Mirror:
                 self._changed.notify_all()
                 if self._may_stop(asked):
                     return
-                pause_s = min(max(1.0, 2 * pause_s), MAX_PAUSE_S) if self._is_down else self._interval_s
+                until_due_s = max(0.0, self._due - time.monotonic())
+                pause_s = min(max(1.0, 2 * pause_s), MAX_PAUSE_S) if self._is_down else until_due_s
                 if asked == self._asked:  # else something came up meanwhile
                     self._changed.wait(pause_s if self._deadline is None else 0.5)
 
@@ -240,13 +246,23 @@ class Mirror:
         self._attempt("store", self._connect)
         if study and not self._is_down:
             self._attempt(study.label, lambda: send(study, store, finish=False))
-        for path, (run, ended) in list(self._trials.items()):
+        for path, run, ended in self._take_due():
             if self._is_down or (self._deadline and time.monotonic() > self._deadline):
                 return
             if self._attempt(run.label, partial(send, run, store, finish=ended)) and ended:
                 self._drop(path)
         if study and not self._is_down:
             self._attempt(study.label, lambda: send(study, store, finish=True))
+
+    def _take_due(self) -> list[tuple[Path, TrialRun, bool]]:
+        """The trials to look at: those that are urgent; all of them after an interval, or an error."""
+        with self._changed:
+            now = time.monotonic()
+            is_all = self._is_all_urgent or now >= self._due or bool(self._errors)
+            urgent, self._urgent = self._urgent, set()
+            if is_all:
+                self._is_all_urgent, self._due = False, now + self._interval_s
+            return [(path, run, ended) for path, (run, ended) in self._trials.items() if is_all or path in urgent]
 
     def _connect(self) -> None:
         if not self._ready:
