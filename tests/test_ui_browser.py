@@ -209,6 +209,7 @@ def test_the_studys_page_names_its_question_and_its_winner_and_keeps_the_report(
     parent = store.client.search_runs([store.experiment_id], f"attributes.run_name = '{STUDY}'")[0].info.run_id
     page.goto(f"{server.address}/#/experiments/{store.experiment_id}/runs/{parent}")
     page.get_by_text("Which learning rate, dropout and depth fit").first.wait_for()
+    page.get_by_text("Show more").first.click()
     with page.expect_popup() as opened:
         page.get_by_role("link", name=f"trial {trials[0].number}", exact=True).first.click()
     opened.value.get_by_text(f"overfits from epoch {trials[0].onset_epoch}").first.wait_for()
