@@ -9,7 +9,11 @@ from benchmarks import table
 
 USUAL = (
     "throughput",
+    "fused",
     "slots",
+    "startup",
+    "workers",
+    "ddp",
     "memory",
     "million",
     "storage",
@@ -19,8 +23,7 @@ USUAL = (
     "statistics",
     "promote",
 )
-# These take a quiet machine for long; none of their figures is in docs/benchmarks.md as long as they have not had it.
-BY_NAME_ALONE = ("peers", "pruning", "growth", "startup", "scale", "workers", "ddp")
+BY_NAME_ALONE = ("peers", "pruning", "growth", "scale")  # these take a quiet machine for long
 NAMES = (*USUAL, *BY_NAME_ALONE)
 
 

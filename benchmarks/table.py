@@ -51,8 +51,9 @@ def _telling() -> Rows:
             row = modes.get(mode, {}).get(name)
             if row:
                 settings = modes[mode]["settings"]
-                what = f"{settings['trials']}-trial MNIST study, {mode}: {name} takes as long as idealfit"
-                yield what, f"{row['times_idealfit_wall']:.1f} x", "`python -m benchmarks peers`"
+                images = f"{settings['images']:,} images, {settings['epochs']} epochs"
+                what = f"{settings['trials']} trials on MNIST ({images}), {mode}: against {name}"
+                yield what, f"{row['times_idealfit_wall']:.1f} x as fast", "`python -m benchmarks peers --trials 20`"
     if result := stored("throughput"):
         ratios = result["figures"]["mlp"]["idealfit_over"]
         yield (
