@@ -12,6 +12,7 @@ SOURCE = Path(__file__).parents[1] / "src"
 # A part is a module or a package right under idealfit; packages import freely inside themselves.
 FLOORS: dict[str, float] = {
     "text": -1,
+    "collector": -1,
     "objective": -1,
     "_version": 0,
     "spec": 0,
@@ -55,6 +56,7 @@ LIGHT = {
     "__main__",
     "_version",
     "text",
+    "collector",
     "objective",
     "spec",
     "disk",

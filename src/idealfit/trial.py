@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from idealfit.collector import collector_paused
 from idealfit.engines.failures import crashed, failed, interrupted, lost_rank
 from idealfit.engines.worker import make_importable, rank_of_process
 from idealfit.objective import constants_of
@@ -81,8 +82,9 @@ def check_trial(spec: TrialSpec, stop: StopSignal) -> TrialResult:
     What is found is in `facts`; wrong input is FAILED with the failure INPUT and the whole message.
     """
     try:
-        from idealfit.provenance import used_code
-        from idealfit.train import preflight
+        with collector_paused():
+            from idealfit.provenance import used_code
+            from idealfit.train import preflight
 
         make_importable(spec)
         facts = preflight(spec.config, objective=spec.objective, trusted_packages=spec.trusted_packages)
@@ -95,7 +97,8 @@ def check_trial(spec: TrialSpec, stop: StopSignal) -> TrialResult:
 
 
 def _fit(spec: TrialSpec, stop: StopSignal, record: Record) -> TrialResult:
-    from idealfit.train import fit
+    with collector_paused():
+        from idealfit.train import fit
 
     def on_epoch(epoch: int, metrics: dict[str, float]) -> None:  # on rank 0 only
         record.append_metrics(epoch, metrics, attempt=spec.attempt)

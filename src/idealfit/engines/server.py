@@ -26,6 +26,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
+from idealfit.collector import collector_paused
 from idealfit.engines import worker
 
 REQUEST = struct.Struct("!qi")
@@ -34,11 +35,12 @@ FORK = 0
 
 def main(control_fd: int, preload: Sequence[str]) -> None:
     """Import `preload`, then serve until the controller goes. Nothing preloaded may start threads or CUDA."""
-    for name in preload:
-        try:
-            importlib.import_module(name)
-        except Exception:  # noqa: BLE001 - the first trial that needs it says so in its own log
-            traceback.print_exc()
+    with collector_paused():
+        for name in preload:
+            try:
+                importlib.import_module(name)
+            except Exception:  # noqa: BLE001 - the first trial that needs it says so in its own log
+                traceback.print_exc()
     gc.collect()
     gc.freeze()  # the collector of a worker leaves these objects alone, so their pages stay shared
     try:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from idealfit.collector import collector_paused
 from idealfit.tracking.quiet import make_client
 
 
@@ -22,8 +23,9 @@ def make_database(path: Path) -> None:
         new = path.with_name(f".{path.name}.new")
         new.unlink(missing_ok=True)  # of a process that was killed
         try:
-            client = make_client(f"sqlite:///{new}")
-            client.search_experiments(max_results=1)
+            with collector_paused():
+                client = make_client(f"sqlite:///{new}")
+                client.search_experiments(max_results=1)
             client._tracking_client.store.engine.dispose()
             new.replace(path)
         finally:

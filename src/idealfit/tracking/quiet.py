@@ -6,6 +6,8 @@ import logging
 import os
 from typing import Any
 
+from idealfit.collector import collector_paused
+
 # Set before the import, and only where the user has not decided otherwise. A store that is down must cost seconds: our
 # own loop retries for as long as the study runs, so MLflow's seven retries with up to two minutes each only delay it.
 _DEFAULTS = {
@@ -25,7 +27,8 @@ def make_client(uri: str) -> Any:
     """An `MlflowClient` on `uri`. Importing MLflow costs 1.5 s, creating an SQLite database as much again."""
     for key, value in _DEFAULTS.items():
         os.environ.setdefault(key, value)
-    from mlflow.tracking import MlflowClient
+    with collector_paused():
+        from mlflow.tracking import MlflowClient
 
     for name in _TALKATIVE:
         logger = logging.getLogger(name)
