@@ -13,7 +13,7 @@ def nearest(name: str, valid: Iterable[str], *, limit: int = 3) -> str:
     close = difflib.get_close_matches(name, names, n=limit, cutoff=0.5)
     if close:
         return f"Did you mean {' or '.join(map(repr, close))}?"
-    if 0 < len(names) <= 12:
+    if 0 < len(names) <= 16:
         return f"Valid: {', '.join(names)}."
     return ""
 
