@@ -100,7 +100,7 @@ def test_deep_sigmoid_layers_learn_digits_faster_when_pre_trained(in_tmp_dir: Pa
     alone = train(*few, "model.pretrain.epochs=0", "tracking=none", quiet=True)
     assert (run.result.value or 0.0) > (alone.result.value or 0.0) + 0.1
     assert (Path(run.record_dir) / "pictures/first_layer.png").exists()
-    client = mlflow.MlflowClient("sqlite:///mlflow.db")
+    client = mlflow.MlflowClient(f"sqlite:///{in_tmp_dir / 'mlflow.db'}")
     (experiment,) = (found for found in client.search_experiments() if found.name != "Default")
     (logged,) = client.search_runs([experiment.experiment_id], "tags.trial = '0'")
     history = [point.value for point in client.get_metric_history(logged.info.run_id, "pretrain/error_5")]

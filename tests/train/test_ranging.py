@@ -117,7 +117,7 @@ def test_a_range_test_is_a_run_with_a_picture(in_tmp_dir: Path, capsys: pytest.C
     result = record.read_result()
     assert result is not None
     suggested = result.summaries[SUGGESTED]
-    client = mlflow.MlflowClient("sqlite:///mlflow.db")
+    client = mlflow.MlflowClient(f"sqlite:///{in_tmp_dir / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("lr_range")
     assert experiment is not None
     run = client.search_runs([experiment.experiment_id])[0]
