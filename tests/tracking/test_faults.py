@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,7 +46,7 @@ def test_a_server_killed_in_the_middle_gets_the_rest_when_it_is_back(server: UiS
         mirror.finish_trial(record)
         mirror.start_trial(later)
         assert not mirror.flush(timeout_s=1.0)
-        assert mirror.trouble
+        wait_for_trouble(mirror)
         study.train(later)
         study.end(later)
     mirror.finish_trial(later)
@@ -55,6 +56,14 @@ def test_a_server_killed_in_the_middle_gets_the_rest_when_it_is_back(server: UiS
     assert asked.mirrors(record)
     assert asked.mirrors(later)
     assert asked.parent().info.status == "FINISHED"
+
+
+def wait_for_trouble(mirror: Mirror) -> None:
+    """A call to a server that is down may be on its way for seconds."""
+    deadline = time.monotonic() + 30
+    while not mirror.trouble:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 @contextmanager
