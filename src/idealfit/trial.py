@@ -97,8 +97,7 @@ def check_trial(spec: TrialSpec, stop: StopSignal) -> TrialResult:
 
 
 def _fit(spec: TrialSpec, stop: StopSignal, record: Record) -> TrialResult:
-    with collector_paused():
-        from idealfit.train import fit
+    from idealfit.train import fit
 
     def on_epoch(epoch: int, metrics: dict[str, float]) -> None:  # on rank 0 only
         record.append_metrics(epoch, metrics, attempt=spec.attempt)

@@ -6,7 +6,6 @@ import queue
 import threading
 from collections.abc import Callable
 
-from idealfit.collector import collector_paused
 from idealfit.overfit import summarize
 from idealfit.predictions import Predictions
 from idealfit.range_test import FACT
@@ -17,19 +16,18 @@ from idealfit.study.mirroring import RunMirror
 
 def draw_pictures(record: Record, spec: TrialSpec) -> None:
     """Draw what the record knows into it; a trial without an epoch has no picture."""
-    with collector_paused():
-        from idealfit.pictures import (
-            class_curves,
-            confusion_matrix,
-            feature_maps,
-            first_layer,
-            learning_rate_curve,
-            nearest_neighbours,
-            overfitting_curve,
-            range_test_curve,
-            saliency,
-            worst_images,
-        )
+    from idealfit.pictures import (
+        class_curves,
+        confusion_matrix,
+        feature_maps,
+        first_layer,
+        learning_rate_curve,
+        nearest_neighbours,
+        overfitting_curve,
+        range_test_curve,
+        saliency,
+        worst_images,
+    )
 
     curves, result, folder = record.curves(), record.read_result(), record.pictures_dir
     tested = result.facts.get(FACT) if result else None
