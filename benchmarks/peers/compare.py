@@ -1,10 +1,10 @@
 """The same MNIST study with idealfit and with each peer: wall-clock, CPU, memory, best score, time to a given score.
 
     python -m benchmarks peers
-    python -m benchmarks.peers --images 60000 --epochs 2 --only idealfit "optuna, lightning"
+    python -m benchmarks.peers --images 12000 --only idealfit "optuna, lightning"
 
-Search space (learning rate, dropout, depth of a perceptron), seed, images, batches, epochs and number of trials are the
-same; a plain Hydra multirun cannot sample, so it gets as many points of a grid. Peers leave at their defaults whatever
+Search space (learning rate, dropout, depth of a perceptron), seed, number of images to train on and to validate,
+batches, epochs and number of trials are the same; idealfit also measures the training images after each epoch. A plain Hydra multirun cannot sample, so it gets as many points of a grid. Peers leave at their defaults whatever
 their documentation does not mention. Times are those of the whole command, start and report included. The score of a
 peer's trial is its last validation accuracy, as its example returns it; idealfit's is that of the best epoch.
 """
@@ -24,6 +24,7 @@ from benchmarks.common import REPOSITORY, data_root, interleaved, median, store
 from benchmarks.peers.venvs import python_of
 from benchmarks.peers.watched import Cost, watched
 
+ALL_IMAGES = 60_000  # that MNIST has for training and validation
 SPACE = ["lr=tag(log, interval(0.0001, 0.1))", "dropout=interval(0, 0.6)", "depth=range(1, 5)"]
 
 
@@ -34,7 +35,8 @@ def idealfit(engine: str) -> Callable[[argparse.Namespace], list[str]]:
         return [
             *(sys.executable, "-m", "idealfit", "sweep", "lr_dropout_depth_mnist", f"engine={engine}"),
             *(f"study.budget.trials={settings.trials}", f"trainer.max_epochs={settings.epochs}"),
-            *(f"data.limit={settings.images}", "data.batch_size=128", f"seed={settings.seed}"),
+            *(f"data.limit={settings.images * 4 // 5}", f"data.val_fraction={settings.images / 5 / ALL_IMAGES}"),
+            *("data.batch_size=128", f"seed={settings.seed}"),
             f"study.pruner={'hyperband' if settings.pruned else 'none'}",
         ]
 
@@ -153,9 +155,9 @@ def measure(settings: argparse.Namespace, keep: Callable[[dict[str, Any]], None]
 def main(words: Sequence[str] = ()) -> None:
     """Measure without and with pruning, print, store."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=12_000, help="of MNIST, a fifth of them for validation")
+    parser.add_argument("--images", type=int, default=ALL_IMAGES, help="of MNIST, a fifth of them for validation")
     parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--trials", type=int, default=12)
+    parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS))
