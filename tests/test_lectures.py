@@ -74,6 +74,13 @@ def test_every_statement_is_about_points_that_the_study_has(claim: Claim) -> Non
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.study)
+def test_a_study_starts_from_no_other_records_than_those_of_the_study_that_it_needs(claim: Claim) -> None:
+    named = {str(value) for point in points_of(claim) for value in point.values() if str(value).startswith("runs/")}
+    assert named == ({f"runs/{claim.needs}/0"} if claim.needs else set())
+    assert not claim.needs or Composer(claim.needs).root()["study"]["budget"]["trials"] == 1
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.study)
 def test_what_is_kept_of_a_study_are_the_points_that_it_has(claim: Claim) -> None:
     """A study that was changed is to run again."""
     assert sorted(map(str, points_of(claim))) == sorted(str(dict(trial.params)) for trial in kept(claim))

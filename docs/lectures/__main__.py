@@ -29,7 +29,8 @@ def main() -> None:
             parser.error(f"no claim {name!r}. {nearest(name, claims)}")
     for name in args.names or claims:
         if not args.page:
-            sweep(f"lectures/{name}", f"runs_dir={args.runs_dir}", "tracking=none")
+            for each in filter(None, (claims[name].needs, f"lectures/{name}")):
+                sweep(each, f"runs_dir={args.runs_dir}", "tracking=none")
         take_in(claims[name], Path(args.runs_dir))
     write_page(PAGE, RESULTS, CLAIMS)
 

@@ -23,6 +23,7 @@ class Claim:
         picture: What is drawn: `across` and perhaps `lines` (searched keys) for a metric's values, or neither for its
             curves over the epochs.
         metrics: Columns of the table.
+        needs: A file of `sweeps/` that is to run before, where the study starts from its records.
         note: What a reader should know of the set-up.
         tried_first: Set-ups that were run before this one, and what they said: choosing is part of the finding.
     """
@@ -33,6 +34,7 @@ class Claim:
     expectations: Sequence[Expectation]
     picture: Mapping[str, str]
     metrics: Sequence[str] = (ACCURACY, GAP)
+    needs: str = ""
     note: str = ""
     tried_first: str = ""
 

@@ -129,7 +129,7 @@ class KNN(Estimator):
         """Float `[B, num_told]`: the share of the neighbours that have each class."""
         if not len(self.labels):  # before it is fitted every class is as likely
             return torch.full((len(images), self.num_told), 1.0 / self.num_told, device=images.device)
-        distances = torch.cdist(images.flatten(1), self.images.flatten(1), p=DISTANCES[self.distance])
+        distances = torch.cdist(images.flatten(1), self.images.flatten(1), p=DISTANCES[self.distance], compute_mode="use_mm_for_euclid_dist")
         neighbours = self.labels[distances.topk(self.k, largest=False).indices]
         return nn.functional.one_hot(neighbours, self.num_told).sum(dim=1) / self.k
 
