@@ -47,13 +47,14 @@ def readme_rows() -> str:
 def _telling() -> Rows:
     if peers_ := stored("peers"):
         modes = peers_["figures"]
-        for mode, name in (("unpruned", "optuna, lightning"), ("pruned", "ray tune, lightning")):
+        for mode, name in (("unpruned", "optuna, lightning"), ("unpruned", "ray tune, lightning")):
             row = modes.get(mode, {}).get(name)
             if row:
                 settings = modes[mode]["settings"]
                 images = f"{settings['images']:,} images, {settings['epochs']} epochs"
                 what = f"{settings['trials']} trials on MNIST ({images}), {mode}: against {name}"
-                yield what, f"{row['times_idealfit_wall']:.1f} x as fast", "`python -m benchmarks peers --trials 20`"
+                command = f"`python -m benchmarks.peers --images {settings['images']}`"
+                yield what, f"{row['times_idealfit_wall']:.1f} x as fast", command
     if result := stored("throughput"):
         ratios = result["figures"]["mlp"]["idealfit_over"]
         yield (

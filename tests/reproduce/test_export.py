@@ -17,7 +17,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from idealfit.models import CNN, MLP, LeNet, ResNet
+from idealfit.models import CNN, KNN, MLP, LeNet, ResNet
 from idealfit.provenance import Code, Machine, Provenance
 from idealfit.reproduce.export import Exportable, export
 from idealfit.reproduce.program import trace
@@ -46,6 +46,13 @@ class OwnNet(nn.Module):
         return result
 
 
+def neighbours(distance: str, **knobs: Any) -> KNN:
+    """Of 40 images."""
+    net = KNN(**knobs, k=3, distance=distance)
+    net.fit(torch.randn(40, *SHAPE), torch.arange(40) % 5)
+    return net
+
+
 def networks() -> dict[str, nn.Module]:
     knobs: dict[str, Any] = {"image_shape": SHAPE, "num_classes": 5}
     return {
@@ -53,6 +60,8 @@ def networks() -> dict[str, nn.Module]:
         "cnn": CNN(**knobs, depth=2, dropout=0.3),
         "lenet": LeNet(**knobs),
         "resnet": ResNet(**knobs, dropout=0.3),
+        "knn_l1": neighbours("l1", **knobs),
+        "knn_l2": neighbours("l2", **knobs),
         "own": OwnNet(),
     }
 
