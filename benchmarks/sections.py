@@ -179,7 +179,8 @@ def ddp(figures: Figures) -> Rows:
 
 
 SECTIONS: dict[str, tuple[str, Callable[[Figures], Rows]]] = {
-    "peers": ("The same study with idealfit and with its peers", peers),
+    "peers": ("The same study with idealfit and with its peers, 12,000 images", peers),
+    "peers_larger": ("The same study with idealfit and with its peers, 30,000 images", peers),
     "throughput": ("Training throughput on MNIST, evaluation left out", throughput),
     "fused": ("Fused trials, a perceptron on two cores", fused),
     "fused_sizes": ("Fused trials by the number at once", fused),

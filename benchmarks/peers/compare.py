@@ -4,9 +4,10 @@
     python -m benchmarks.peers --images 12000 --only idealfit "optuna, lightning"
 
 Search space (learning rate, dropout, depth of a perceptron), seed, number of images to train on and to validate,
-batches, epochs and number of trials are the same; idealfit also measures the training images after each epoch. A plain Hydra multirun cannot sample, so it gets as many points of a grid. Peers leave at their defaults whatever
-their documentation does not mention. Times are those of the whole command, start and report included. The score of a
-peer's trial is its last validation accuracy, as its example returns it; idealfit's is that of the best epoch.
+batches, epochs and number of trials are the same; idealfit also measures training images after each epoch. A plain
+Hydra multirun cannot sample, so it gets as many points of a grid. Peers leave at their defaults whatever their
+documentation does not mention. Times are those of the whole command, start and report included. The score of a peer's
+trial is its last validation accuracy, as its example returns it; idealfit's is that of the best epoch.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
 from sklearn.datasets import load_digits
@@ -22,20 +24,33 @@ def digits() -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return pixels[:800], targets[:800], pixels[800:1200], targets[800:1200]
 
 
+@pytest.fixture(params=["faiss", "torch"])
+def searcher(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What searches: faiss, or torch where there is no faiss."""
+    if request.param == "faiss":
+        pytest.importorskip("faiss", reason="needs faiss: pip install 'idealfit[faiss]'")
+    else:
+        monkeypatch.setitem(sys.modules, "faiss", None)
+    return str(request.param)
+
+
 @pytest.mark.parametrize("distance", ["l1", "l2"])
 @pytest.mark.parametrize("k", [1, 5])
+@pytest.mark.usefixtures("searcher")
 def test_neighbours_vote_as_scikit_learns_do(
     digits: tuple[Tensor, Tensor, Tensor, Tensor], distance: str, k: int
 ) -> None:
     images, labels, others, _ = digits
     net = models.KNN(image_shape=SHAPE, num_classes=10, k=k, distance=distance)
     net.fit(images, labels)
+    assert (net._index is None) is (sys.modules.get("faiss") is None)
     theirs = KNeighborsClassifier(k, p=int(distance[1]), algorithm="brute").fit(images.flatten(1).numpy(), labels)
     shares = torch.tensor(theirs.predict_proba(others.flatten(1).numpy()), dtype=torch.float32)
     differing = (net.votes(others) - shares).abs().amax(dim=1) > 1e-6
     assert differing.float().mean() < 0.01, "pixels are whole numbers, so a few neighbours are equally far"
 
 
+@pytest.mark.usefixtures("searcher")
 def test_the_two_distances_disagree_where_they_should() -> None:
     near_by_l1, near_by_l2 = torch.tensor([[3.0, 0.0]]), torch.tensor([[1.6, 1.6]])
     images = torch.stack([near_by_l1, near_by_l2]).view(2, 1, 1, 2)

@@ -98,7 +98,8 @@ class Estimator(nn.Module):
 class KNN(Estimator):
     """k-nearest neighbours: each image gets the class that most of the `k` training images nearest to it have.
 
-    Logits are logarithms of the shares of the votes. Of classes with as many votes the first one wins.
+    Logits are logarithms of the shares of the votes. Of classes with as many votes the first one wins. On a CPU faiss
+    searches, where it is installed.
 
     Args:
         image_shape: Channels, height, width.
@@ -116,10 +117,12 @@ class KNN(Estimator):
             raise ConfigError(f"KNN: distance must be l1 or l2, but got {distance!r}")
         self.k = k
         self.distance = distance
+        self._index: Any = None
 
     def _learn(self) -> None:
         if len(self.labels) < self.k:
             raise ConfigError(f"KNN: k={self.k} neighbours are more than the {len(self.labels)} training images")
+        self._index = None if self.images.is_cuda else _faiss_index(self.images.flatten(1), self.distance)
 
     def logits(self, images: Tensor) -> Tensor:
         """See `Estimator`."""
@@ -129,9 +132,29 @@ class KNN(Estimator):
         """Float `[B, num_told]`: the share of the neighbours that have each class."""
         if not len(self.labels):  # before it is fitted every class is as likely
             return torch.full((len(images), self.num_told), 1.0 / self.num_told, device=images.device)
-        distances = torch.cdist(images.flatten(1), self.images.flatten(1), p=DISTANCES[self.distance], compute_mode="use_mm_for_euclid_dist")
-        neighbours = self.labels[distances.topk(self.k, largest=False).indices]
+        neighbours = self.labels[self._nearest(images.flatten(1))]
         return nn.functional.one_hot(neighbours, self.num_told).sum(dim=1) / self.k
+
+    def _nearest(self, points: Tensor) -> Tensor:
+        """Places `[B, k]` among the training images of those nearest to `points` `[B, F]`."""
+        if self._index is not None and not torch.compiler.is_compiling():  # an exported network needs no faiss
+            places: Tensor = torch.from_numpy(self._index.search(points.cpu().numpy(), self.k)[1])
+            return places
+        # One formula for batches of all sizes, so that it can be exported.
+        mode = "use_mm_for_euclid_dist"
+        distances = torch.cdist(points, self.images.flatten(1), p=DISTANCES[self.distance], compute_mode=mode)
+        return distances.topk(self.k, largest=False).indices
+
+
+def _faiss_index(points: Tensor, distance: str) -> Any:
+    """An exact index of `points` `[N, F]`; None where faiss is not installed."""
+    try:
+        import faiss
+    except ImportError:
+        return None
+    index = faiss.IndexFlat(points.shape[1], faiss.METRIC_L1 if distance == "l1" else faiss.METRIC_L2)
+    index.add(points.float().numpy())
+    return index
 
 
 class SklearnEstimator(Estimator):
