@@ -40,6 +40,7 @@ def peers(figures: Figures) -> Rows:
     """The same study everywhere."""
     yield (
         "pruning",
+        "images",
         "variant",
         "seconds",
         "CPU seconds",
@@ -54,7 +55,8 @@ def peers(figures: Figures) -> Rows:
             if isinstance(row, Mapping) and "wall_s" in row:
                 times = f"{row['times_idealfit_wall']:.1f} x" if "times_idealfit_wall" in row else ""
                 yield (
-                    *(mode, name, f"{row['wall_s']:.0f}", f"{row['cpu_s']:.0f}", f"{row['peak_mib']:,.0f}"),
+                    *(mode, f"{figures[mode]['settings']['images']:,}", name),
+                    *(f"{row['wall_s']:.0f}", f"{row['cpu_s']:.0f}", f"{row['peak_mib']:,.0f}"),
                     *(f"{row['best_score']:.4f}", f"{row['trials_per_minute']:.1f}"),
                     *(f"{row['seconds_to_target']:.0f}", times),
                 )
@@ -179,8 +181,8 @@ def ddp(figures: Figures) -> Rows:
 
 
 SECTIONS: dict[str, tuple[str, Callable[[Figures], Rows]]] = {
-    "peers": ("The same study with idealfit and with its peers, 12,000 images", peers),
-    "peers_larger": ("The same study with idealfit and with its peers, 30,000 images", peers),
+    "peers": ("The same study with idealfit and with its peers", peers),
+    "peers_larger": ("The same study on more images", peers),
     "throughput": ("Training throughput on MNIST, evaluation left out", throughput),
     "fused": ("Fused trials, a perceptron on two cores", fused),
     "fused_sizes": ("Fused trials by the number at once", fused),

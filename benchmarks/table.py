@@ -50,7 +50,7 @@ def _telling() -> Rows:
         settings, theirs = study["settings"], study["optuna, lightning"]["times_idealfit_wall"]
         images = f"{settings['images']:,} images, {settings['epochs']} epochs"
         what = f"{settings['trials']} trials on MNIST ({images}), none pruned: against Optuna's Lightning example"
-        command = f"`python -m benchmarks.peers --images {settings['images']}`"
+        command = f"`python -m benchmarks.peers --images {settings['images']} --name peers_larger`"
         yield what, f"{theirs:.1f} x as fast", command
         ratio = theirs / study["idealfit, fused"]["times_idealfit_wall"]
         yield "the same with `engine=fused`", f"{ratio:.1f} x as fast", command
