@@ -23,7 +23,7 @@ import optuna
 from optuna.distributions import FloatDistribution
 
 from benchmarks.common import completed, median, store
-from idealfit.pruning.pruners import make_pruner
+from idealfit.pruning.pruners import FIRST_STEP, make_pruner
 from idealfit.record import iter_records
 
 PRUNERS = ("none", "hyperband", "asha")
@@ -79,7 +79,7 @@ def replay(curves: Sequence[Curve], pruner: str, target: float) -> Outcome:
         score = curve.scores[epoch]
         best = max(best, score)
         reached = min(reached, now) if score >= target else reached
-        trial.report(score, epoch)
+        trial.report(score, epoch + FIRST_STEP)
         is_last = epoch + 1 == num_epochs
         if not is_last and not trial.should_prune():
             heapq.heappush(running, (now + curve.seconds[epoch + 1], number, epoch + 1, curve, trial))

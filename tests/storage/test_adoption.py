@@ -39,7 +39,7 @@ def test_a_journal_that_was_moved_away_is_made_anew_from_the_records() -> None:
     assert second.heard.started == [4, 5]
     assert told(second)[:4] == before
     trials = load_optuna_study(second.plan.storage, second.plan.name).trials
-    assert trials[0].intermediate_values == {0: 0.5}, "the curve of the objective"
+    assert trials[0].intermediate_values == {1: 0.5}, "the curve of the objective"
 
 
 def test_an_older_journal_is_brought_up_to_date() -> None:

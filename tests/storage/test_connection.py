@@ -86,7 +86,7 @@ def test_a_worker_goes_on_without_its_database_and_reports_later(
     proxy.restore()
     assert not made.report(3, 0.8)
     made.close()
-    assert study.trials[0].intermediate_values == {0: 0.5, 1: 0.6, 2: 0.7, 3: 0.8}
+    assert study.trials[0].intermediate_values == {1: 0.5, 2: 0.6, 3: 0.7, 4: 0.8}
 
 
 def test_a_connection_that_breaks_between_two_questions_is_made_again(proxy: Proxy, study_name: str) -> None:

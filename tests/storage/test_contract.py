@@ -30,8 +30,8 @@ def test_what_another_process_reports_is_kept_whatever_the_number(url: str, stud
     assert ended(start(REPORT, url, study_name)) == "[False, False, False, False]\n"
     for reader in (study, make_study(url, study_name)):
         values = reader.trials[0].intermediate_values
-        assert [values[0], values[2], values[3]] == [0.5, math.inf, 0.25]
-        assert math.isnan(values[1])
+        assert [values[1], values[3], values[4]] == [0.5, math.inf, 0.25]
+        assert math.isnan(values[2])
 
 
 def test_a_trial_ends_in_every_state_and_is_read_again(url: str, study_name: str) -> None:

@@ -51,6 +51,30 @@ def test_a_bad_trial_is_pruned_by_what_other_workers_reported(
     assert not verdicts[0]
 
 
+@pytest.mark.parametrize(
+    ("pruner", "options", "num_epochs"),
+    [
+        ("asha", {}, 3),  # a tenth of 30
+        ("asha", {"min_resource": 4}, 4),
+        ("hyperband", {"min_resource": 16}, 16),
+        ("median", {"n_startup_trials": 3}, 3),
+        ("median", {"n_startup_trials": 3, "n_warmup_steps": 4}, 5),  # as many without pruning
+    ],
+)
+def test_the_first_comparison_is_after_as_many_epochs_as_the_options_say(
+    tmp_path: Path, pruner: str, options: dict[str, Any], num_epochs: int
+) -> None:
+    url = str(tmp_path / "study.journal")
+    study = make_study(url, "s")
+    trained = 0
+    for number, value in enumerate([0.9, 0.8, 0.85, 0.87, 0.1]):
+        study.ask()
+        with reporting(spec_of(url, "s", number, pruner, **options)) as made:
+            trained = next(epoch + 1 for epoch in range(30) if made.report(epoch, value) or epoch == 29)
+        study.tell(number, value)
+    assert trained == num_epochs
+
+
 def test_nothing_is_pruned_with_none(url: str, study_name: str) -> None:
     study = make_study(url, study_name)
     for number, value in enumerate([0.9, 0.9, 0.1]):
@@ -69,7 +93,7 @@ def test_an_epoch_already_reported_is_skipped_silently(
     with reporting(spec_of(url, study_name, 0)) as resumed:
         assert not resumed.report(0, 0.6)
         assert not resumed.report(1, 0.7)
-    assert study.trials[0].intermediate_values == {0: 0.5, 1: 0.7}
+    assert study.trials[0].intermediate_values == {1: 0.5, 2: 0.7}
     assert capsys.readouterr().err == ""
 
 
@@ -144,7 +168,7 @@ def test_a_full_disk_costs_a_comparison_and_not_the_trial(
     assert "No space left on device" in errors
     assert not made.report(2, 0.7)
     assert "answers again" in capsys.readouterr().err
-    assert study.trials[0].intermediate_values == {0: 0.5, 1: 0.6, 2: 0.7}
+    assert study.trials[0].intermediate_values == {1: 0.5, 2: 0.6, 3: 0.7}
 
 
 def test_what_could_not_be_reported_is_reported_at_the_end(tmp_path: Path) -> None:
@@ -159,7 +183,7 @@ def test_what_could_not_be_reported_is_reported_at_the_end(tmp_path: Path) -> No
     (tmp_path / "folder").unlink()
     (tmp_path / "away").rename(tmp_path / "folder")
     made.close()
-    assert study.trials[0].intermediate_values == {0: 0.5}
+    assert study.trials[0].intermediate_values == {1: 0.5}
 
 
 def test_a_storage_that_answers_slowly_gets_a_tenth_of_the_time(

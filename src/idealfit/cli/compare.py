@@ -8,7 +8,7 @@ from pathlib import Path
 from idealfit.cli.app import DONE, Parser, UsageError
 from idealfit.cli.place import read_place
 from idealfit.cli.runs import print_table
-from idealfit.text import printable
+from idealfit.text import counted, printable
 
 TOP = 5
 
@@ -45,5 +45,6 @@ def run(args: Namespace) -> int:
         body = found.cells(args.top or None)
         print()
         print_table(found.header(), body)
-        print(f"\n{len(body)} of {len(found.entries)} configurations, {found.num_without_score} trials without score")
+        shown = f"{len(body)} of {counted(len(found.entries), 'configuration')}"
+        print(f"\n{shown}, {counted(found.num_without_score, 'trial')} without score")
     return DONE

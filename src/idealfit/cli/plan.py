@@ -11,6 +11,7 @@ from idealfit.cli.app import DONE, Parser
 from idealfit.cli.runs import print_table
 from idealfit.cli.sweep import check_sweep
 from idealfit.protocol import num_rounds, rounds_text
+from idealfit.text import counted
 
 if TYPE_CHECKING:
     from idealfit.config import Composer
@@ -50,7 +51,7 @@ def run(args: Namespace) -> int:
     _print_space(plan)
     points = sample_points(plan, NUM_SAMPLES)
     made = [plan.make(composer, point) for point in points]
-    print(f"\nthe first {len(points)} trials, as {plan.sampler} draws them before it has learned anything:")
+    print(f"\nthe first {counted(len(points), 'trial')}, as {plan.sampler} draws them before it has learned anything:")
     keys = [*plan.space.keys, *plan.search.derivation.expressions]
     body = []
     for point, each in zip(points, made, strict=True):
@@ -90,12 +91,12 @@ def _rounds(plan: StudyPlan, before: str) -> str:
 def _budget(plan: StudyPlan) -> str:
     budget, enough = plan.budget, plan.enough
     limits = [
-        (f"{budget.trials} trials", True),
-        (f"{budget.epochs} epochs", budget.epochs is not None),
+        (counted(budget.trials, "trial"), True),
+        (counted(budget.epochs or 0, "epoch"), budget.epochs is not None),
         (f"{budget.hours} hours", budget.hours is not None),
         (f"{budget.gpu_seconds} device seconds", budget.gpu_seconds is not None),
         (f"the target of {enough.target}", enough.target is not None),
-        (f"{enough.patience} trials without improvement", enough.patience is not None),
+        (f"{counted(enough.patience or 0, 'trial')} without improvement", enough.patience is not None),
     ]
     return ", ".join(text for text, is_set in limits if is_set)
 
@@ -104,8 +105,8 @@ def _print_forecast(plan: StudyPlan, found: Forecast, composer: Composer) -> Non
     from idealfit.study.progress import seconds_text
 
     epochs = plan.base["trainer"]["max_epochs"]
-    trials = f"{found.num_trials} of {plan.budget.trials} trials"
-    print(f"to run     {trials}, at most {epochs} epochs each{_rounds(plan, ' of ')}")
+    trials = f"{found.num_trials} of {counted(plan.budget.trials, 'trial')}"
+    print(f"to run     {trials}, at most {counted(epochs, 'epoch')} each{_rounds(plan, ' of ')}")
     if found.seconds is None or found.num_bytes is None:
         print(
             f"time       unknown: no record under {plan.runs_dir} tells of this data. One short run would measure it:"

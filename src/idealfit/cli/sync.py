@@ -9,6 +9,7 @@ from idealfit.cli.app import DONE, FAILED, Parser, UsageError
 from idealfit.cli.place import add_place, read_place
 from idealfit.record import PROMOTED
 from idealfit.spec import JSON
+from idealfit.text import counted
 
 
 def parser() -> ArgumentParser:
@@ -54,7 +55,8 @@ def _sync_one(runs_dir: Path, name: str, root: JSON, *, experiment: str) -> list
         experiment=root["tracking"]["experiment"] or experiment,
         is_running=is_driven(runs_dir / experiment),
     )
-    print(f"{name}: {report.num_trials} trials, {report.num_sent} had something to send, {len(report.failures)} failed")
+    trials = counted(report.num_trials, "trial")
+    print(f"{name}: {trials}, {report.num_sent} had something to send, {len(report.failures)} failed")
     for failure in report.failures:
         print(f"  {failure}")
     return report.failures

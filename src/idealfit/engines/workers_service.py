@@ -20,6 +20,7 @@ from idealfit.engines.pool import checked_slots
 from idealfit.engines.workers_cluster import BEATS_PER_LEASE, POLL_S, SAME_STORAGE
 from idealfit.engines.workers_tables import SessionRow, Tables
 from idealfit.spec import JSON, ConfigError, StudyError, nearest, redacted
+from idealfit.text import counted
 
 FENCE = 0.7  # of a lease: who is cut off ends what runs before anybody may count it as lost
 LOOK_S = 1.0  # in case that a call to look was lost
@@ -77,9 +78,8 @@ class Worker:
                 raise
             num_slots = self._asked_slots or _default_slots(session)
             self._membership = _Membership(self._url, session, num_slots, self._stop_requested)
-            self._say(
-                f"joined study {session.study}, driven from {session.about['host']}: {num_slots} slots. Ctrl-C leaves."
-            )
+            slots, host = counted(num_slots, "slot"), session.about["host"]
+            self._say(f"joined study {session.study}, driven from {host}: {slots}. Ctrl-C leaves.")
             ending = self._membership.serve()
             if ending == "left" or (ending == "over" and not self._stays and not self._goes_on(session.study)):
                 return ending

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 
 from idealfit.objective import GAP_KINDS
 from idealfit.pictures.canvas import BEST, LEFT, ONSET, TRAIN, VAL, Anchor, Canvas, round_ticks
+from idealfit.text import counted
 
 TOP, BOTTOM, BETWEEN, WIDTH = 0.845, 0.085, 0.055, 0.755  # of the panels, as fractions of the figure
 LOG_RATIO = 100.0  # a loss that falls further than this hides its rise on a linear axis
@@ -53,7 +54,7 @@ def learning_rate_curve(curve: Sequence[float], path: Path, title: str) -> None:
     finding = f"learning rate {first:.3g} throughout"
     if finite and min(finite) < max(finite):
         finding = f"learning rate from {first:.3g} to {last:.3g}"
-    canvas = Canvas(f"{title}: {finding}", f"at the start of each of {len(curve)} epochs")
+    canvas = Canvas(f"{title}: {finding}", f"at the start of each of {counted(len(curve), 'epoch')}")
     axes = canvas.axes((LEFT + 0.015, 0.09, 0.86, 0.755))
     axes.plot(range(len(curve)), curve, color=TRAIN, lw=1.8, marker="o" if len(curve) <= MARKERS_UP_TO else None, ms=3)
     if finite and min(finite) > 0 and max(finite) / min(finite) > LOG_RATIO:

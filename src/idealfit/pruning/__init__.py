@@ -7,11 +7,12 @@ worker lives for one trial only, so it reads of a study's history no more than i
 from idealfit.pruning.database import modules_to_preload
 from idealfit.pruning.errors import StorageLostError
 from idealfit.pruning.journal import JournalFile
-from idealfit.pruning.pruners import PRUNERS, make_pruner
+from idealfit.pruning.pruners import FIRST_STEP, PRUNERS, make_pruner
 from idealfit.pruning.reporter import StorageReporter
 from idealfit.pruning.storage import close_storage, open_storage, reached, synced_once
 
 __all__ = [
+    "FIRST_STEP",
     "PRUNERS",
     "JournalFile",
     "StorageLostError",

@@ -19,6 +19,8 @@ PRUNERS: dict[str, Callable[..., BasePruner]] = {
     "none": NopPruner,
 }
 
+FIRST_STEP = 1  # resources are counted, as in the papers: after one epoch (or round) a trial has had one
+
 
 def make_pruner(name: str, options: Mapping[str, Any], max_epochs: int) -> BasePruner:
     """The pruner `name`: defaults that fit `max_epochs`, then the user's `options` in Optuna's own words.
@@ -35,6 +37,9 @@ def make_pruner(name: str, options: Mapping[str, Any], max_epochs: int) -> BaseP
         if option not in known:
             raise ConfigError(f"study.pruner_options.{option} is unknown to {name}. {nearest(option, known)}")
     arguments = _defaults(name, max_epochs) | dict(options)
+    free_epochs = arguments.get("n_warmup_steps")
+    if isinstance(free_epochs, int) and free_epochs >= 0:
+        arguments["n_warmup_steps"] = free_epochs + FIRST_STEP  # of this one alone Optuna says that steps begin at zero
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "WilcoxonPruner is experimental")  # since Optuna 3.6, and unchanged
@@ -51,7 +56,7 @@ def _defaults(name: str, max_epochs: int) -> dict[str, Any]:
     return {
         "hyperband": {"min_resource": first_rung, "max_resource": max_epochs, "reduction_factor": 3},
         "asha": {"min_resource": first_rung, "reduction_factor": 3},
-        "median": {"n_startup_trials": 5, "n_warmup_steps": first_rung},
+        "median": {"n_startup_trials": 5, "n_warmup_steps": first_rung - 1},
         "wilcoxon": {},
         "none": {},
     }[name]

@@ -11,7 +11,7 @@ from optuna.pruners import MedianPruner, WilcoxonPruner
 
 from idealfit.pruning.database import reason
 from idealfit.pruning.errors import NoTrialError
-from idealfit.pruning.pruners import make_pruner
+from idealfit.pruning.pruners import FIRST_STEP, make_pruner
 from idealfit.pruning.storage import close_storage, open_for_trial
 from idealfit.spec import TrialSpec
 
@@ -33,16 +33,17 @@ class StorageReporter:
         self._pruner = make_pruner(spec.pruner["name"], spec.pruner["options"], spec.pruner["max_epochs"])
         self._trial: optuna.Trial | None = None
         self._reported: set[int] = set()
-        self._waiting: dict[int, float] = {}  # by epoch: measured, not reported yet
+        self._waiting: dict[int, float] = {}  # by step: measured, not reported yet
         self._is_lost = False
         self._retry_at = -float("inf")
         self._send()
 
     def report(self, epoch: int, value: float) -> bool:
         """Report `value` after `epoch`; True: prune. Epochs that an earlier attempt reported are skipped."""
-        if epoch in self._reported:
+        step = epoch + FIRST_STEP
+        if step in self._reported:
             return False
-        self._waiting[epoch] = value
+        self._waiting[step] = value
         return time.monotonic() >= self._retry_at and self._send()
 
     def close(self) -> None:
@@ -94,11 +95,11 @@ class StorageReporter:
     def _report_to(self, trial: optuna.Trial) -> bool:
         if not self._waiting:
             return False
-        for epoch, value in sorted(self._waiting.items()):
-            if epoch not in self._reported:
-                trial.report(value, epoch)
-                self._reported.add(epoch)
-            del self._waiting[epoch]
+        for step, value in sorted(self._waiting.items()):
+            if step not in self._reported:
+                trial.report(value, step)
+                self._reported.add(step)
+            del self._waiting[step]
         return trial.should_prune()
 
     def _say_lost(self, error: Exception) -> None:

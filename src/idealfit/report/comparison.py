@@ -15,6 +15,7 @@ from idealfit.selection import LEVEL, mean_interval
 from idealfit.spec import Objective, TrialState, sha256_of
 from idealfit.study.outcome import BEST_TRIAL, TrialRow, best_record, list_studies, no_such_study
 from idealfit.study.question import asked_of
+from idealfit.text import counted
 
 CHANCE = ("seed", "data.split_seed")
 """What makes a replicate: trials that differ in nothing else measure the same thing again."""
@@ -200,7 +201,7 @@ def score_text(entry: Entry) -> str:
     half, row = entry.half_width, entry.trials[0].row
     spread = "" if half is None else f" \u00b1 {half:.4f}"
     notes = [f"sd {row.std:.4f} over {row.rounds}"] if half is None and row.std is not None else []
-    notes += [f"pruned after {row.num_epochs} epochs"] if row.state is TrialState.PRUNED else []
+    notes += [f"pruned after {counted(row.num_epochs, 'epoch')}"] if row.state is TrialState.PRUNED else []
     notes += dict.fromkeys(broken for trial in entry.trials for broken in trial.row.violations)
     return f"{entry.mean:.4f}{spread}" + (f" ({'; '.join(notes)})" if notes else "")
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from idealfit.text import counted
+
 Kind = Literal["identical", "equivalent", "different"]
 Curves = Mapping[str, Sequence[float]]
 
@@ -143,4 +145,4 @@ def _obstacles(then: Curves, now: Curves, expected: Sequence[str], shared: Seque
         if old != new:
             names = [metric for metric in shared if (len(then[metric]), len(now[metric])) == (old, new)]
             which = "" if len(lengths) == 1 else f" of {', '.join(names)}"
-            yield f"{old} epochs{which} then, {new} now"
+            yield f"{counted(old, 'epoch')}{which} then, {new} now"

@@ -12,6 +12,7 @@ from optuna.trial import TrialState as OptunaState
 
 from idealfit.objective import constants_of
 from idealfit.protocol import num_rounds, reported
+from idealfit.pruning import FIRST_STEP
 from idealfit.record import Record, iter_records
 from idealfit.space.conditions import contains
 from idealfit.spec import FailureKind, Params, QuestionChangedError, TrialResult, TrialSpec, TrialState
@@ -81,7 +82,7 @@ def _reported(record: Record, spec: TrialSpec, plan: StudyPlan) -> dict[int, flo
         results = [each.read_result() for each in record.rounds()]
         scores = [result.value for result in results if result is not None and result.value is not None]
         curve = [reported(scores[:end], str(plan.pruner["name"])) for end in range(1, len(scores) + 1)]
-    return {step: value for step, value in enumerate(curve) if not math.isnan(value)}
+    return {step: value for step, value in enumerate(curve, FIRST_STEP) if not math.isnan(value)}
 
 
 def _check(spec: TrialSpec, plan: StudyPlan) -> None:

@@ -9,7 +9,7 @@ from typing import IO, Any
 from idealfit.spec import TrialState
 from idealfit.study.outcome import TrialRow
 from idealfit.study.progress import Display, Progress, params_text, seconds_text, value_text
-from idealfit.text import printable
+from idealfit.text import counted, printable
 
 MAX_LINES = 30  # of the live table: each is a record to read, four times a second
 
@@ -47,7 +47,7 @@ def trial_line(row: TrialRow, progress: Progress) -> str:
         value = "no value" if row.value is None else f"{progress.objective.label} {value_text(row)}"
         gap = "" if row.gap is None else f"  gap {row.gap:+.3f}"
         breaks = f"  {'; '.join(row.violations)}" if row.violations else ""
-        what = f"{value}{gap}{breaks}  {row.num_epochs} epochs"
+        what = f"{value}{gap}{breaks}  {counted(row.num_epochs, 'epoch')}"
     again = "" if row.replicate_of is None else f"  (again {row.replicate_of})"
     mark = "  <- best" if progress.best and progress.best.number == row.number else ""
     took = seconds_text(row.seconds)
@@ -131,7 +131,7 @@ def headline(progress: Progress) -> str:
         return f"{progress.name}: {progress.phase} ({seconds_text(progress.seconds)})"
     best, eta = progress.best, progress.eta_s
     parts = [
-        f"{progress.name}: {len(progress.rows)}/{progress.budget_trials} trials",
+        f"{progress.name}: {len(progress.rows)}/{counted(progress.budget_trials, 'trial')}",
         f"best {best.value:.4f} (trial {best.number})" if best and best.value is not None else "no score yet",
         f"{progress.count(TrialState.PRUNED)} pruned",
         f"{progress.count(TrialState.FAILED)} failed",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from idealfit.space import point_key
 from idealfit.spec import Objective, TrialState
 from idealfit.study.outcome import TrialRow
+from idealfit.text import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +73,7 @@ class Enough:
             beyond = f"by more than {noise.threshold:.2g}, the noise that {noise.num_trials} replicates show"
         else:
             beyond = "at all (no trial was replicated, so the noise is unknown and any improvement would have counted)"
-        return f"no improvement in {since} trials {beyond}"
+        return f"no improvement in {counted(since, 'trial')} {beyond}"
 
     def _is_clearly_better(self, value: float, best: float, noise: Noise) -> bool:
         return self.objective.is_better(value, best) and abs(value - best) > noise.threshold

@@ -38,6 +38,7 @@ from idealfit.study.preflight import Preflight, corner_specs, raise_first_failur
 from idealfit.study.progress import Display, Progress
 from idealfit.study.stopping import StopSwitch
 from idealfit.study.winner import winner_model
+from idealfit.text import counted
 from idealfit.tracking.study_run import is_left_open
 from idealfit.trial import check_trial, run_trial
 
@@ -94,7 +95,8 @@ def run_study(
 def _run(plan: StudyPlan, composer: Composer, display: Display, at_the_end: AtTheEnd) -> StudyResult:
     with controller_lock(plan.study_dir), closing(Ledger(plan)) as ledger:
         if ledger.num_adopted:
-            display.say(f"{ledger.num_adopted} trials were not in {redacted(plan.storage)}: taken from their records")
+            trials = counted(ledger.num_adopted, "trial")
+            display.say(f"taken from their records, for {redacted(plan.storage)} has them not: {trials}")
         ledger.check_question(plan.identity())
         plan.launch.write(plan.study_dir, plan.asked)
         rows, _ = read_rows(plan.runs_dir, plan.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from statistics import stdev
 
 from idealfit.spec import Objective, TrialResult, TrialState
+from idealfit.text import counted
 
 
 def verdict(result: TrialResult, objective: Objective) -> str:
@@ -37,5 +38,5 @@ def _gap(summaries: dict[str, float]) -> str:
 
 def _ending(result: TrialResult) -> str:
     if result.state is TrialState.PRUNED:
-        return f"pruned after {result.num_epochs} epochs"
+        return f"pruned after {counted(result.num_epochs, 'epoch')}"
     return "interrupted" if result.state is TrialState.INTERRUPTED else ""
