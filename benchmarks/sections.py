@@ -182,7 +182,7 @@ def ddp(figures: Figures) -> Rows:
 
 SECTIONS: dict[str, tuple[str, Callable[[Figures], Rows]]] = {
     "peers": ("The same study with idealfit and with its peers", peers),
-    "peers_larger": ("The same study on more images", peers),
+    "peers_pruned": ("The same with each tool's own pruning; Hydra has none", peers),
     "throughput": ("Training throughput on MNIST, evaluation left out", throughput),
     "fused": ("Fused trials, a perceptron on two cores", fused),
     "fused_sizes": ("Fused trials by the number at once", fused),

@@ -13,6 +13,15 @@ from benchmarks.sections import SECTIONS, Rows
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
 README = REPOSITORY / "README.md"
 BEGIN, END = "<!-- benchmarks: made by python -m benchmarks.table -->", "<!-- end of benchmarks -->"
+OTHERS = {
+    "optuna, lightning": "Optuna's Lightning example",
+    "ray tune, lightning": "Ray Tune",
+    "hydra multirun": "a Hydra multirun",
+}
+COMMANDS = {
+    "peers_pruned": "python -m benchmarks.peers --modes pruned --images 30000 --epochs 6 --name peers_pruned",
+    "fused_sizes": "python -m benchmarks.fused --sizes 1 2 4 8 16 32 64 --trials 64 --data digits --name fused_sizes",
+}  # of results that are not stored under the benchmark's own name
 HEAD = """# Benchmarks
 
 Made by `python -m benchmarks.table` from the files in [benchmarks/results](../benchmarks/results); a test holds the two
@@ -45,15 +54,9 @@ def readme_rows() -> str:
 
 
 def _telling() -> Rows:
-    if peers_ := stored("peers_larger"):
-        study = peers_["figures"]["unpruned"]
-        settings, theirs = study["settings"], study["optuna, lightning"]["times_idealfit_wall"]
-        images = f"{settings['images']:,} images, {settings['epochs']} epochs"
-        what = f"{settings['trials']} trials on MNIST ({images}), none pruned: against Optuna's Lightning example"
-        command = f"`python -m benchmarks.peers --images {settings['images']} --name peers_larger`"
-        yield what, f"{theirs:.1f} x as fast", command
-        ratio = theirs / study["idealfit, fused"]["times_idealfit_wall"]
-        yield "the same with `engine=fused`", f"{ratio:.1f} x as fast", command
+    for name, mode, how in (("peers", "unpruned", "none pruned"), ("peers_pruned", "pruned", "pruned by each tool")):
+        if result := stored(name):
+            yield _against_peers(name, result["figures"][mode], how)
     if result := stored("throughput"):
         ratios = result["figures"]["mlp"]["idealfit_over"]
         yield (
@@ -73,6 +76,21 @@ def _telling() -> Rows:
         yield "a trial costs beyond its own training", f"{seconds:.2f} s", "`python -m benchmarks slots`"
 
 
+def _against_peers(name: str, study: Mapping[str, Any], how: str) -> tuple[str, str, str]:
+    """The same study everywhere, by wall-clock of the whole command."""
+    settings = study["settings"]
+    peers = [peer for peer in OTHERS if peer in study]
+    size = f"{settings['images']:,} images, {settings['epochs']} epochs"
+    what = f"{settings['trials']} trials on MNIST ({size}), {how}: against {', '.join(OTHERS[peer] for peer in peers)}"
+    times = [f"{study[peer]['times_idealfit_wall']:.1f} x" for peer in peers]
+    return what, f"{', '.join(times)} as fast", f"`{command_of(name)}`"
+
+
+def command_of(name: str) -> str:
+    """What measures and stores `results/NAME.json`."""
+    return COMMANDS.get(name, f"python -m benchmarks {name}")
+
+
 def table(rows: Rows) -> str:
     """A table in Markdown; the first row is its head."""
     head, *body = [" | ".join(row) for row in rows]
@@ -84,7 +102,7 @@ def origin(name: str, result: Mapping[str, Any]) -> str:
     """Where and with what it was measured."""
     versions = ", ".join(f"{package} {version}" for package, version in result["packages"].items())
     return (
-        f"\n`python -m benchmarks {name.partition('_')[0]}` on {result['cpus']} cores ({result['machine']}), "
+        f"\n`{command_of(name)}` on {result['cpus']} cores ({result['machine']}), "
         f"Python {result['python']}, {versions}; commit {result['commit']}."
     )
 
