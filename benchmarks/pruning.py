@@ -84,8 +84,10 @@ def replay(curves: Sequence[Curve], pruner: str, target: float) -> Outcome:
         if not is_last and not trial.should_prune():
             heapq.heappush(running, (now + curve.seconds[epoch + 1], number, epoch + 1, curve, trial))
             continue
-        state = optuna.trial.TrialState.COMPLETE if is_last else optuna.trial.TrialState.PRUNED
-        study.tell(trial, max(curve.scores[: epoch + 1]), state=state)
+        if is_last:
+            study.tell(trial, max(curve.scores))
+        else:
+            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         start(now)
     return Outcome(reached, now, best)
 

@@ -113,6 +113,18 @@ def test_a_trial_that_is_not_there_is_refused(url: str, study_name: str) -> None
             StorageReporter(spec_of(url, name, number))
 
 
+@pytest.mark.parametrize("pruner", ["none", "asha", "median"])
+def test_a_trial_is_found_in_a_journal_of_several_studies(tmp_path: Path, pruner: str) -> None:
+    url = str(tmp_path / "study.journal")
+    other, study = make_study(url, "other"), make_study(url, "s")
+    for asked in (other, study, other, study):
+        asked.ask()
+    with reporting(spec_of(url, "s", 1, pruner)) as made:
+        made.report(0, 0.5)
+    assert [trial.intermediate_values for trial in study.trials] == [{}, {1: 0.5}]
+    assert [trial.intermediate_values for trial in other.trials] == [{}, {}]
+
+
 def test_a_worker_reads_of_other_trials_what_its_pruner_compares(
     request: pytest.FixtureRequest, tmp_path: Path, study_name: str
 ) -> None:

@@ -7,12 +7,12 @@ import time
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.pruners import MedianPruner, WilcoxonPruner
+from optuna.pruners import BasePruner, MedianPruner, NopPruner, WilcoxonPruner
 
 from idealfit.pruning.database import reason
 from idealfit.pruning.errors import NoTrialError
 from idealfit.pruning.pruners import FIRST_STEP, make_pruner
-from idealfit.pruning.storage import close_storage, open_for_trial
+from idealfit.pruning.storage import Compares, close_storage, open_for_trial
 from idealfit.spec import TrialSpec
 
 SHARE_FOR_RETRIES = 0.1  # of a worker's time, at most, while the storage cannot be reached
@@ -75,9 +75,7 @@ class StorageReporter:
         return should_prune
 
     def _connect(self) -> optuna.Trial:
-        storage, trial_id = open_for_trial(
-            self._spec, needs_values=isinstance(self._pruner, MedianPruner | WilcoxonPruner)
-        )
+        storage, trial_id = open_for_trial(self._spec, compares=_compares(self._pruner))
         try:
             study = optuna.load_study(
                 study_name=self._spec.study,
@@ -116,3 +114,9 @@ class StorageReporter:
         if self._trial is not None:
             close_storage(self._trial.study._storage)
             self._trial = None
+
+
+def _compares(pruner: BasePruner) -> Compares:
+    if isinstance(pruner, NopPruner):
+        return "nothing"
+    return "values" if isinstance(pruner, MedianPruner | WilcoxonPruner) else "progress"

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import optuna
 from optuna.storages import BaseStorage
 
 from idealfit.pruning.database import is_database_error, open_database, reason
 from idealfit.pruning.errors import NoTrialError, StorageLostError
-from idealfit.pruning.journal import CREATION, UNUSED_BY_WORKERS, VALUE, JournalFile, open_journal
+from idealfit.pruning.journal import CREATION, UNUSED_BY_WORKERS, VALUE, JournalFile, Keep, open_journal
 from idealfit.spec import TrialSpec, redacted
 
 T = TypeVar("T")
+Compares = Literal["nothing", "progress", "values"]  # of other trials: also how far they got, also each value
 
 
 def open_storage(url: str, *, patience_s: float = 0.0) -> BaseStorage:
@@ -62,36 +63,46 @@ def synced_once(storage: BaseStorage) -> AbstractContextManager[None]:
     return backend.synced_once() if isinstance(backend, JournalFile) else nullcontext()
 
 
-def open_for_trial(spec: TrialSpec, *, needs_values: bool) -> tuple[BaseStorage, int]:
+def open_for_trial(spec: TrialSpec, *, compares: Compares) -> tuple[BaseStorage, int]:
     """A storage to report one trial to, and the trial's id there.
 
     Args:
         spec: Names the storage, the study and the trial.
-        needs_values: Whether the pruner compares the values of other trials, and not only how far they got.
+        compares: What of the other trials is looked at, so that nothing else need be read.
 
     Raises:
         NoTrialError: It does not know the trial.
         StudyError: It cannot be opened.
     """
     if "://" in spec.storage:
-        return _open_database_for_trial(spec, needs_values)
-    path = Path(spec.storage)
-    # Most of a journal are other trials' values: 30 of 40 lines a trial of 30 epochs. Only the median needs them.
-    trial_id = _trial_id(open_journal(path, keep=lambda line: line.startswith(CREATION)), spec)
+        return _open_database_for_trial(spec, compares)
+    path, guess = Path(spec.storage), spec.number
+    journal = open_journal(path, _kept_lines(guess, compares))
+    trial_id = _trial_id(journal, spec)
+    if trial_id != guess:  # a journal of several studies
+        journal = open_journal(path, _kept_lines(trial_id, compares))
+    return journal, trial_id
+
+
+def _kept_lines(trial_id: int, compares: Compares) -> Keep:
+    """Most of a journal are other trials' values: 30 of 40 lines a trial of 30 epochs. Only the median needs them."""
     own = b'"trial_id":%d,' % trial_id
 
     def keep(line: bytes) -> bool:
-        if line.startswith(VALUE):
-            return needs_values or own in line
-        return not line.startswith(UNUSED_BY_WORKERS)
+        if line.startswith(UNUSED_BY_WORKERS):
+            return False
+        if line.startswith(CREATION) or own in line:
+            return True
+        return compares == "values" or (compares == "progress" and not line.startswith(VALUE))
 
-    return open_journal(path, keep), trial_id
+    return keep
 
 
-def _open_database_for_trial(spec: TrialSpec, needs_values: bool) -> tuple[BaseStorage, int]:
+def _open_database_for_trial(spec: TrialSpec, compares: Compares) -> tuple[BaseStorage, int]:
     from idealfit.pruning.worker_database import ValuesDatabase, WorkerDatabase
 
-    database = open_database(spec.storage, kind=ValuesDatabase if needs_values else WorkerDatabase)
+    kind = ValuesDatabase if compares == "values" else WorkerDatabase
+    database = open_database(spec.storage, kind=kind)
     return database, _trial_id(database, spec)
 
 
