@@ -22,6 +22,7 @@ from idealfit.tracking.server import UiServer
 from idealfit.tracking.store import Store
 from idealfit.tracking.ui import study_address
 from idealfit.tracking.views import OVERFITTING, SEARCH, VERDICT, view_key
+from private_postgres import free_port
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
@@ -73,8 +74,8 @@ def uri(place: Path) -> str:
 
 @pytest.fixture(scope="module")
 def server(uri: str) -> Iterator[UiServer]:
-    """A real `mlflow server`."""
-    with UiServer(uri) as server:
+    """A real `mlflow server`, on a port of its own: another test that starts one this moment would take 5000 too."""
+    with UiServer(uri, port=free_port()) as server:
         server.wait_ready()
         yield server
 

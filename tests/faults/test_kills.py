@@ -10,7 +10,7 @@ from benchmarks.faults import kills, outage
 
 @pytest.mark.timeout(600)
 def test_killed_workers_and_controllers_lose_nothing(tmp_path: Path) -> None:
-    plan = kills.KillPlan(directory=tmp_path, num_trials=20, num_kills=5, controller_share=0.4, seed=2)
+    plan = kills.KillPlan(directory=tmp_path, num_trials=40, num_kills=5, controller_share=0.4, seed=2)
     report = kills.run(plan)
     assert report.workers_killed + report.controllers_killed == plan.num_kills
     assert not report.wrong
