@@ -54,7 +54,10 @@ def readme_rows() -> str:
 
 
 def _telling() -> Rows:
-    for name, mode, how in (("peers", "unpruned", "none pruned"), ("peers_pruned", "pruned", "pruned by each tool")):
+    for name, mode, how in (
+        ("peers", "unpruned", "none pruned"),
+        ("peers_pruned", "pruned", "pruned where the tool can"),
+    ):
         if result := stored(name):
             yield _against_peers(name, result["figures"][mode], how)
     if result := stored("throughput"):
