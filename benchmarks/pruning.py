@@ -113,15 +113,16 @@ def target_of(curves: Sequence[Curve]) -> float:
 
 def num_good(curves: Sequence[Curve]) -> int:
     """How many reach it if they are let."""
-    return sum(max(curve.scores) >= target_of(curves) for curve in curves)
+    target = target_of(curves)
+    return sum(max(curve.scores) >= target for curve in curves)
 
 
 def measure(curves: list[Curve]) -> dict[str, dict[str, object]]:
     """All pruners on all seeds; ratios to no pruning, seed by seed."""
     outcomes: dict[str, list[Outcome]] = {name: [] for name in PRUNERS}
+    target = target_of(curves)
     for seed in range(NUM_SEEDS):
         order = random.Random(seed).sample(curves, len(curves))
-        target = target_of(curves)
         for name in PRUNERS:
             outcomes[name].append(replay(order, name, target))
     rows: dict[str, dict[str, object]] = {}

@@ -1,7 +1,7 @@
 """The same MNIST study with idealfit and with each peer: wall-clock, CPU, memory, best score, time to a given score.
 
     python -m benchmarks peers                  # none pruned: all of MNIST, 20 trials of 2 epochs
-    python -m benchmarks.peers --modes pruned --images 30000 --epochs 8 --name peers_pruned
+    python -m benchmarks.peers --modes pruned --images 30000 --epochs 6 --name peers_pruned
     python -m benchmarks.peers --images 12000 --only idealfit "optuna, lightning"
 
 Search space (learning rate, dropout, depth of a perceptron), seed, number of images to train on and to validate,

@@ -96,7 +96,7 @@ def _run(plan: StudyPlan, composer: Composer, display: Display, at_the_end: AtTh
     with controller_lock(plan.study_dir), closing(Ledger(plan)) as ledger:
         if ledger.num_adopted:
             trials = counted(ledger.num_adopted, "trial")
-            display.say(f"taken from their records, for {redacted(plan.storage)} has them not: {trials}")
+            display.say(f"{trials} not in {redacted(plan.storage)}: taken from their records")
         ledger.check_question(plan.identity())
         plan.launch.write(plan.study_dir, plan.asked)
         rows, _ = read_rows(plan.runs_dir, plan.name)
