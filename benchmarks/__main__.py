@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import sys
+import time
 
 from benchmarks import table
+from benchmarks.common import store
 
 USUAL = (
     "throughput",
@@ -32,9 +34,15 @@ def main() -> None:
     names = sys.argv[1:] or USUAL
     if unknown := sorted(set(names) - set(NAMES)):
         raise SystemExit(f"unknown benchmark {', '.join(unknown)}; there are: {', '.join(NAMES)}")
+    seconds: dict[str, float] = {}
     for name in names:
         print(f"== {name}", flush=True)
+        started = time.perf_counter()
         importlib.import_module(f"benchmarks.{name}").main()
+        seconds[name] = time.perf_counter() - started
+        print(f"== {name} took {seconds[name]:.0f} s", flush=True)
+    if names == USUAL:
+        store("all", {"seconds": seconds, "total_s": sum(seconds.values())}, repeats="1 round")
     table.main()
 
 

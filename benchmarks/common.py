@@ -84,11 +84,12 @@ def machine() -> dict[str, Any]:
     }
 
 
-def store(name: str, figures: Mapping[str, Any]) -> Path:
-    """Write `results/NAME.json` with the machine beside the figures."""
+def store(name: str, figures: Mapping[str, Any], *, repeats: str) -> Path:
+    """Write `results/NAME.json`: the figures, how often each was measured, and the machine."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps({"benchmark": name, **machine(), "figures": dict(figures)}, indent=2) + "\n")
+    result = {"benchmark": name, "repeats": repeats, **machine(), "figures": dict(figures)}
+    path.write_text(json.dumps(result, indent=2) + "\n")
     return path
 
 

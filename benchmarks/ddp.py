@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmarks.common import completed, interleaved, median, store
 from idealfit.record import Record
+from idealfit.text import counted
 
 NUM_ROUNDS = 3
 TIMES = ("epoch_seconds", "samples_per_second")
@@ -77,7 +78,7 @@ def main() -> None:
         "two_ranks_over": {name: {"median": median(values), "all": values} for name, values in ratios.items()},
     }
     print(json.dumps(figures, indent=2))
-    print(f"stored in {store('ddp', figures)}")
+    print(f"stored in {store('ddp', figures, repeats=counted(NUM_ROUNDS, 'round'))}")
 
 
 if __name__ == "__main__":

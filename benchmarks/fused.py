@@ -31,6 +31,7 @@ from benchmarks.common import data_root, interleaved, median, store
 from idealfit.engines import FusedEngine, LocalEngine
 from idealfit.engines.hardware import default_slots, device_ids, usable_cores
 from idealfit.spec import Engine, TrialSpec, TrialState
+from idealfit.text import counted
 from idealfit.trial import run_trial
 
 NUM_ROUNDS = 3
@@ -190,7 +191,7 @@ def main(words: Sequence[str] = ()) -> None:
         for data in arguments.data:
             figures[data] = measure(Path(folder), arguments, data)
     print(json.dumps(figures, indent=2))
-    print(f"stored in {store(arguments.name, figures)}")
+    print(f"stored in {store(arguments.name, figures, repeats=counted(arguments.rounds, 'round'))}")
 
 
 if __name__ == "__main__":

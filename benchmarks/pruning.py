@@ -152,7 +152,7 @@ def main(words: Sequence[str] = ()) -> None:
         curves = trained(space, arguments.trials, arguments.epochs)
         figures["spaces"][space] = {"num_trials": len(curves), "good_trials": num_good(curves), **measure(curves)}
     print(json.dumps(figures, indent=2))
-    print(f"stored in {store('pruning', figures)}")
+    print(f"stored in {store('pruning', figures, repeats=f'{NUM_SEEDS} orders of one study in each space')}")
 
 
 if __name__ == "__main__":

@@ -354,8 +354,8 @@ def main() -> None:
         os.chdir(rest[2])
         print(json.dumps(run_cell(int(rest[0]), int(rest[1]), WINDOW_S)))
     else:
-        figures = dict(cells())
-        print(f"stored in {store('scale', {'num_epochs': NUM_EPOCHS, 'window_s': WINDOW_S, **figures})}")
+        figures = {"num_epochs": NUM_EPOCHS, "window_s": WINDOW_S, **dict(cells())}
+        print(f"stored in {store('scale', figures, repeats='1 round')}")
 
 
 if __name__ == "__main__":

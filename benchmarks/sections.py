@@ -184,6 +184,14 @@ def ddp(figures: Figures) -> Rows:
         yield f"largest relative difference of any curve, {precision}", f"{max(curves.values()):.1e}"
 
 
+def all_of_them(figures: Figures) -> Rows:
+    """How long `make bench` takes."""
+    yield "benchmark", "minutes"
+    for name, seconds in figures["seconds"].items():
+        yield name, f"{seconds / 60:.1f}"
+    yield "in all", f"{figures['total_s'] / 60:.1f}"
+
+
 SECTIONS: dict[str, tuple[str, Callable[[Figures], Rows]]] = {
     "peers": ("The same study with idealfit and with its peers", peers),
     "peers_pruned": ("The same with each tool's own pruning; Hydra has none", peers),
@@ -203,4 +211,5 @@ SECTIONS: dict[str, tuple[str, Callable[[Figures], Rows]]] = {
     "scale": ("The controller at scale", scale),
     "workers": ("Workers that join", workers),
     "ddp": ("Several devices", ddp),
+    "all": ("How long all that takes", all_of_them),
 }

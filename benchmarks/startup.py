@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmarks.common import completed, interleaved, median, store
 from idealfit.record import Record
+from idealfit.text import counted
 
 NUM_ROUNDS = 5
 IDEALFIT = [sys.executable, "-m", "idealfit"]
@@ -78,7 +79,7 @@ def main() -> None:
     }
     by_module = {name: median([each[name] for each in imports]) for name in IMPORTS}
     print(json.dumps(figures | {"imports": by_module}, indent=2))
-    print(f"stored in {store('startup', figures | {'imports': by_module})}")
+    print(f"stored in {store('startup', figures | {'imports': by_module}, repeats=counted(NUM_ROUNDS, 'round'))}")
 
 
 if __name__ == "__main__":

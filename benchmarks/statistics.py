@@ -140,7 +140,7 @@ def main() -> None:
     figures: dict[str, Any] = {name: simulate(each, NUM_STUDIES, rng) for name, each in SCENARIOS.items()}
     figures["of"] = {"studies": NUM_STUDIES, "trials": NUM_TRIALS, "top": TOP, "seeds": NUM_SEEDS}
     print(json.dumps(figures, indent=2))
-    print(f"stored in {store('statistics', figures)}")
+    print(f"stored in {store('statistics', figures, repeats=f'{NUM_STUDIES:,} studies of each kind')}")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ OTHERS = {
     "hydra multirun": "a Hydra multirun",
 }
 COMMANDS = {
+    "all": "make bench",
     "peers_pruned": "python -m benchmarks.peers --modes pruned --images 30000 --epochs 6 --name peers_pruned",
     "fused_sizes": "python -m benchmarks.fused --sizes 1 2 4 8 16 32 64 --trials 64 --data digits --name fused_sizes",
 }  # of results that are not stored under the benchmark's own name
@@ -102,10 +103,10 @@ def table(rows: Rows) -> str:
 
 
 def origin(name: str, result: Mapping[str, Any]) -> str:
-    """Where and with what it was measured."""
+    """How often, where and with what it was measured."""
     versions = ", ".join(f"{package} {version}" for package, version in result["packages"].items())
     return (
-        f"\n`{command_of(name)}` on {result['cpus']} cores ({result['machine']}), "
+        f"\n`{command_of(name)}`, {result['repeats']}, on {result['cpus']} cores ({result['machine']}), "
         f"Python {result['python']}, {versions}; commit {result['commit']}."
     )
 

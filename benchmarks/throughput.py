@@ -31,6 +31,7 @@ from torchvision import datasets, transforms
 from benchmarks.common import data_root, interleaved, median, store
 from idealfit import models
 from idealfit.spec import Objective, SilentReporter
+from idealfit.text import counted
 from idealfit.train import fit
 
 NUM_IMAGES = 12_800
@@ -183,7 +184,7 @@ def main() -> None:
         for name in NETS:
             figures[name] = _measure(name, cache)
     print(json.dumps(figures, indent=2))
-    print(f"stored in {store('throughput', figures)}")
+    print(f"stored in {store('throughput', figures, repeats=counted(NUM_ROUNDS, 'round'))}")
 
 
 def _measure(name: str, cache: str) -> dict[str, Any]:

@@ -4,13 +4,13 @@
     python -m benchmarks.peers --modes pruned --images 30000 --epochs 6 --name peers_pruned
     python -m benchmarks.peers --images 12000 --only idealfit "optuna, lightning"
 
-Search space (learning rate, dropout, depth of a perceptron), seed, number of images to train on and to validate,
-batches, epochs and number of trials are the same; idealfit also measures training images after each epoch. A plain
-Hydra multirun cannot sample, so it gets as many points of a grid. Pruned is by what each tool does best on a short
-study: idealfit and Ray by successive halving, Optuna by the median; what cannot prune runs as it is. Peers leave at
-their defaults whatever their documentation does not mention. Times are those of the whole command, start and report
-included. The score of a peer's trial is its last validation accuracy, as its example returns it; idealfit's is that of
-the best epoch.
+Search space (learning rate, dropout, depth of a perceptron), seed (one higher in each further round), number of images
+to train on and to validate, batches, epochs and number of trials are the same; idealfit also measures training images
+after each epoch. A plain Hydra multirun cannot sample, so it gets as many points of a grid. Pruned is by what each tool
+does best on a short study: idealfit and Ray by successive halving, Optuna by the median; what cannot prune runs as it
+is. Peers leave at their defaults whatever their documentation does not mention. Times are those of the whole command,
+start and report included. The score of a peer's trial is its last validation accuracy, as its example returns it;
+idealfit's is that of the best epoch.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from typing import Any
 from benchmarks.common import REPOSITORY, data_root, interleaved, median, store
 from benchmarks.peers.venvs import python_of
 from benchmarks.peers.watched import Cost, watched
+from idealfit.text import counted
 
 ALL_IMAGES = 60_000  # that MNIST has for training and validation
 SPACE = ["lr=tag(log, interval(0.0001, 0.1))", "dropout=interval(0, 0.6)", "depth=range(1, 5)"]
@@ -146,6 +147,7 @@ def measure(settings: argparse.Namespace, keep: Callable[[dict[str, Any]], None]
     costs: dict[str, list[Cost]] = {name: [] for name in settings.only}
 
     def timed(name: str) -> float:
+        settings.seed = kept["seed"] + len(costs[name])
         costs[name].append(run(name, settings))
         keep({"settings": kept, **summary({name: each for name, each in costs.items() if each}, settings.trials)})
         return costs[name][-1].wall_s
@@ -170,7 +172,7 @@ def main(words: Sequence[str] = ()) -> None:
 
     def keep(found: dict[str, Any]) -> None:
         figures["pruned" if settings.pruned else "unpruned"] = found
-        store(settings.name, figures)
+        store(settings.name, figures, repeats=counted(settings.rounds, "round"))
 
     for mode in settings.modes:
         settings.pruned = mode == "pruned"
