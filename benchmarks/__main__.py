@@ -13,6 +13,7 @@ USUAL = (
     "throughput",
     "fused",
     "slots",
+    "options",
     "startup",
     "workers",
     "ddp",

@@ -74,6 +74,14 @@ def pruning(figures: Figures) -> Rows:
             yield space, good, name, *ratios, f"{row['best']:.4f}"
 
 
+def options(figures: Figures) -> Rows:
+    """Each option of training against the defaults."""
+    yield ("images a second, of those with the defaults", *figures)
+    for name in next(iter(figures.values()))["over_defaults"]:
+        yield (name, *(f"{row['over_defaults'][name]:.2f} x" for row in figures.values()))
+    yield ("the first compiled training", *(f"{row['first_compiled_fit_s']:.0f} s" for row in figures.values()))
+
+
 def growth(figures: Figures) -> Rows:
     """Seconds per trial as a study grows."""
     by_sampler = figures["seconds_per_trial"]
@@ -200,6 +208,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Figures], Rows]]] = {
     "fused_sizes": ("Fused trials by the number at once", fused),
     "pruning": ("Pruning", pruning),
     "slots": ("Slots", slots),
+    "options": ("Options of training", options),
     "growth": ("Cost as a study grows", growth),
     "startup": ("Start-up", startup),
     "memory": ("Memory", memory),

@@ -17,8 +17,9 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import lightning.pytorch as pl
@@ -86,8 +87,8 @@ def bare_loop(name: str, *, fused: bool) -> float:
     return median(rates[1:])
 
 
-def idealfit_fit(name: str, cache_dir: str) -> float:
-    """Images a second of `fit`, with evaluation, curves and checkpoints on."""
+def idealfit_fit(name: str, cache_dir: str, trainer: Mapping[str, Any] = MappingProxyType({})) -> float:
+    """Images a second of `fit`, with evaluation, curves and checkpoints on, and more options of the trainer."""
     config = {
         "seed": 0,
         "data": {
@@ -106,7 +107,7 @@ def idealfit_fit(name: str, cache_dir: str) -> float:
         "scheduler": None,
         "loss": {"_target_": "torch.nn.CrossEntropyLoss"},
         "augment": None,
-        "trainer": {"max_epochs": NUM_EPOCHS, "accelerator": "cpu"},
+        "trainer": {"max_epochs": NUM_EPOCHS, "accelerator": "cpu", **trainer},
     }
     with tempfile.TemporaryDirectory() as directory:
         fitted = fit(

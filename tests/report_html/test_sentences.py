@@ -128,5 +128,5 @@ def test_the_best_score_came_with_the_first_trial_that_had_it(study_of: Callable
     assert study.best is not None
     assert study.best.number == 3  # of equals the last
     assert history_finding(study) == (
-        "The best score came with trial 0; the 3 scored trials after it brought no better one."
+        "The best score came with trial 0, which trial 3 equals; the 3 scored trials after it brought no better one."
     )

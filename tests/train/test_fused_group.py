@@ -227,6 +227,7 @@ def test_a_damaged_checkpoint_ends_its_own_trial_alone(trials: Trials, configs: 
         ("trainer.gradient_clip_val", 1.0, "trainer.gradient_clip_val"),
         ("trainer.accumulate_grad_batches", 2, "trainer.accumulate_grad_batches"),
         ("trainer.precision", "bf16-true", "trainer.precision=bf16-true"),
+        ("trainer.compile", "default", "trainer.compile"),
         ("model", {"_target_": "own_nets.Own"}, "a LightningModule of your own"),
         ("loss", {"_target_": "torch.nn.MultiLabelSoftMarginLoss"}, "the loss MultiLabelSoftMarginLoss"),
     ],

@@ -18,6 +18,7 @@ from idealfit.tasks import MULTI_CLASS, TASKS
 
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps", "tpu")
 PRECISIONS = ("auto", "32-true", "16-mixed", "bf16-mixed", "bf16-true", "16-true", "64-true")
+COMPILE_MODES = ("none", "default", "reduce-overhead", "max-autotune")  # those of torch.compile
 LR_SCALINGS = ("none", "linear", "sqrt")
 SAMPLERS = ("tpe", "random", "qmc", "grid", "gp", "cmaes")
 PRUNERS = ("hyperband", "asha", "median", "wilcoxon", "none")
@@ -59,6 +60,8 @@ class TrainerConfig:
     lr_scaling: str = bounded("none", one_of=LR_SCALINGS)  # optimizer.lr is meant for lr_batch_size images a batch
     lr_batch_size: int = bounded(256, at_least=1, at_most=MAX_BATCH_SIZE)
     precision: str = bounded("auto", one_of=PRECISIONS)  # auto: bf16-mixed where the device has it, else 32-true
+    compile: str = bounded("none", one_of=COMPILE_MODES)  # the network of the training steps, by torch.compile
+    channels_last: bool = True  # how idealfit's networks keep their kernels; false: channels first
     deterministic: bool = True
     batches_per_step: int = bounded(16, at_least=1)  # optimizer steps in one training_step: same bits, less overhead
     gradient_clip_val: float | None = bounded(None, above=0)

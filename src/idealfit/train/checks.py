@@ -34,7 +34,12 @@ def check_own_module(net: pl.LightningModule, trainer: TrainerConfig) -> None:
     Raises:
         ConfigError: It is asked for.
     """
-    for key, is_asked in (("trainer.l1", trainer.l1 > 0), ("trainer.max_norm", trainer.max_norm is not None)):
+    ours = {
+        "trainer.l1": trainer.l1 > 0,
+        "trainer.max_norm": trainer.max_norm is not None,
+        "trainer.compile": trainer.compile != "none",
+    }
+    for key, is_asked in ours.items():
         if is_asked:
             raise ConfigError(f"{key}: model {type(net).__name__} has a training_step of its own: do it there")
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from idealfit.train.batches import Batch, Chunk
+from idealfit.train.compiling import training_call
 from idealfit.train.schedule import Schedule
 from idealfit.train.task import Criterion
 
@@ -66,6 +67,7 @@ class Classifier(ManualModule):
         optimizer: Optimizer,
         schedule: Schedule | None,
         options: StepOptions,
+        compile_mode: str = "none",
     ) -> None:
         super().__init__()
         self.net = net
@@ -74,6 +76,7 @@ class Classifier(ManualModule):
         self._optimizer = optimizer
         self._schedule = schedule
         self._options = options
+        self._logits_of = training_call(net, compile_mode)
         # Biases and the scales of batch norm are one-dimensional, and no regulariser is meant for them.
         self._weights = [parameter for parameter in net.parameters() if parameter.ndim > 1]
 
@@ -99,7 +102,7 @@ class Classifier(ManualModule):
             # Ranks average their gradients: a mean counts by its number of images, a sum goes in whole.
             factor = rank_weight if self._options.averages_batch else float(num_ranks)
             for images, labels, share in self._micro_batches(batch):
-                loss = self._criterion(self.net(images), labels)
+                loss = self._criterion(self._logits_of(images), labels)
                 loss_sum += loss.detach()
                 weight = share * factor
                 backward(loss if weight == 1.0 else loss * weight)

@@ -174,7 +174,9 @@ def make_trainee(parts: Parts) -> Trainee:
         l1=config.l1,
         max_norm=config.max_norm,
     )
-    module = Classifier(parts.net, parts.loss, parts.criterion, parts.stepper, parts.schedule, step_options)
+    module = Classifier(
+        parts.net, parts.loss, parts.criterion, parts.stepper, parts.schedule, step_options, config.compile
+    )
     return Trainee(module, ChunkLoader(parts.data, config.batches_per_step), lambda _: parts.net, True, {})
 
 

@@ -31,6 +31,7 @@ from idealfit.train.checks import (
     check_start,
     check_task,
 )
+from idealfit.train.compiling import check_compiler
 from idealfit.train.evaluation import Evaluation
 from idealfit.train.freezing import Start
 from idealfit.train.measuring import Measure, make_measure
@@ -173,6 +174,9 @@ def make_parts(
     shape = {"image_shape": data.image_shape, "num_classes": data.num_outputs}
     net = build_network(config["model"], trusted=trusted, extra=shape)
     check_net(net)
+    check_compiler(trainer)
+    if not trainer.channels_last:
+        net.to(memory_format=torch.contiguous_format)
     # A test brings the weights of the end.
     start = Start() if unlock_test else prepare(net, config["model"], config=config, fingerprint=data.fingerprint)
     check_start(start, net, trainer)

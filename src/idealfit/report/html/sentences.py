@@ -176,7 +176,8 @@ def history_finding(study: StudyData) -> str:
     if later == 0:
         return f"The best score came with the last scored trial ({first}): more trials are likely to improve it."
     after = "the scored trial" if later == 1 else f"the {later:,} scored trials"
-    return f"The best score came with trial {first}; {after} after it brought no better one."
+    equal = f", which trial {best.number} equals" if best.number != first else ""
+    return f"The best score came with trial {first}{equal}; {after} after it brought no better one."
 
 
 def pruning_finding(analysis: Analysis) -> str:

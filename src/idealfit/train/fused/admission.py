@@ -99,6 +99,7 @@ def check_trainer(trainer: TrainerConfig) -> None:
         "trainer.max_norm": trainer.max_norm is not None,
         "trainer.attack.epsilon": trainer.attack.epsilon > 0,
         "trainer.devices": trainer.devices > 1,
+        "trainer.compile": trainer.compile != "none",
         f"trainer.precision={trainer.precision}": trainer.precision not in ("auto", *PRECISIONS),
     }
     for key, is_refused in refused.items():

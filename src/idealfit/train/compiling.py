@@ -1,0 +1,48 @@
+"""Training steps through `torch.compile`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from idealfit.config.schema import TrainerConfig
+from idealfit.spec import ConfigError
+from idealfit.train.distributed import CUDA_NAMES
+
+COMPILERS = ("g++", "clang++")
+
+
+def training_call(net: nn.Module, mode: str) -> Callable[[Tensor], Tensor]:
+    """What training steps call for `net`: itself, or compiled in a mode of `torch.compile`.
+
+    Scoring calls the network as it is. A batch of another size, such as the last of an epoch, is compiled once more
+    rather than for any size, which would be slower.
+    """
+    if mode == "none":
+        return net.__call__
+
+    def call(images: Tensor) -> Tensor:
+        return cast("Tensor", net(images))
+
+    return torch.compile(call, mode=mode, dynamic=False)
+
+
+def check_compiler(trainer: TrainerConfig) -> None:
+    """Check that there is what `torch.compile` needs on a CPU.
+
+    Raises:
+        ConfigError: There is no C++ compiler.
+    """
+    if trainer.compile == "none" or (trainer.accelerator in CUDA_NAMES and torch.cuda.is_available()):
+        return
+    wanted = [os.environ["CXX"]] if os.environ.get("CXX") else COMPILERS
+    if not any(shutil.which(name) for name in wanted):
+        raise ConfigError(
+            f"trainer.compile={trainer.compile} needs a C++ compiler on a CPU, and there is no {' or '.join(wanted)} "
+            "on the PATH. Install one, or take trainer.compile=none"
+        )
