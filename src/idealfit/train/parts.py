@@ -169,14 +169,8 @@ def make_parts(
     augment: Any = make_augment(config, trusted)
     check_task(config, augment)
     data, source = opened or open_data(config, trainer, augment, trusted, train_on_val=refit, unlock_test=unlock_test)
-    # Initial weights depend on the seed alone, not on what was drawn before.
-    torch.manual_seed(derive_seed(config["seed"], "init"))
-    shape = {"image_shape": data.image_shape, "num_classes": data.num_outputs}
-    net = build_network(config["model"], trusted=trusted, extra=shape)
-    check_net(net)
     check_compiler(trainer)
-    if not trainer.channels_last:
-        net.to(memory_format=torch.contiguous_format)
+    net = _make_net(config, data, trainer, trusted)
     # A test brings the weights of the end.
     start = Start() if unlock_test else prepare(net, config["model"], config=config, fingerprint=data.fingerprint)
     check_start(start, net, trainer)
@@ -212,6 +206,17 @@ def make_parts(
         if task.name == MULTI_CLASS and isinstance(augment, Mixing) and augment.mixes:
             check_mixed_labels(loss, parts.criterion, data.num_classes)
     return parts
+
+
+def _make_net(config: JSON, data: TrainingData, trainer: TrainerConfig, trusted: Sequence[str]) -> nn.Module:
+    # Initial weights depend on the seed alone, not on what was drawn before.
+    torch.manual_seed(derive_seed(config["seed"], "init"))
+    shape = {"image_shape": data.image_shape, "num_classes": data.num_outputs}
+    net = build_network(config["model"], trusted=trusted, extra=shape)
+    check_net(net)
+    if not trainer.channels_last:
+        net.to(memory_format=torch.contiguous_format)
+    return net
 
 
 def _check_logged(parts: Parts, objective: Objective) -> None:
