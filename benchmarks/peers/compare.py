@@ -4,13 +4,13 @@
     python -m benchmarks.peers --modes pruned --images 30000 --epochs 6 --name peers_pruned
     python -m benchmarks.peers --images 12000 --only idealfit "optuna, lightning"
 
-Search space (learning rate, dropout, depth of a perceptron), seed (one higher in each further round), number of images
-to train on and to validate, batches, epochs and number of trials are the same; idealfit also measures training images
-after each epoch. A plain Hydra multirun cannot sample, so it gets as many points of a grid. Pruned is by what each tool
-does best on a short study: idealfit and Ray by successive halving, Optuna by the median; what cannot prune runs as it
-is. Peers leave at their defaults whatever their documentation does not mention. Times are those of the whole command,
-start and report included. The score of a peer's trial is its last validation accuracy, as its example returns it;
-idealfit's is that of the best epoch.
+Search space (learning rate, dropout, depth of a perceptron), seed (one higher in each further round), the images to
+train on and those to validate, batches, epochs and number of trials are the same; idealfit also measures training
+images after each epoch. A plain Hydra multirun cannot sample, so it gets as many points of a grid. Pruned is by what
+each tool does best on a short study: idealfit and Ray by successive halving, Optuna by the median; what cannot prune
+runs as it is. Peers leave at their defaults whatever their documentation does not mention. Times are those of the whole
+command, start and report included. The score of a peer's trial is its last validation accuracy, as its example returns
+it; idealfit's is that of the best epoch.
 """
 
 from __future__ import annotations
@@ -24,9 +24,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from torchvision import datasets
+
 from benchmarks.common import REPOSITORY, data_root, interleaved, median, store
 from benchmarks.peers.venvs import python_of
 from benchmarks.peers.watched import Cost, watched
+from idealfit.data.split import make_split
 from idealfit.text import counted
 
 ALL_IMAGES = 60_000  # that MNIST has for training and validation
@@ -40,7 +44,7 @@ def idealfit(engine: str) -> Callable[[argparse.Namespace], list[str]]:
         return [
             *(sys.executable, "-m", "idealfit", "sweep", "lr_dropout_depth_mnist", f"engine={engine}"),
             *(f"study.budget.trials={settings.trials}", f"trainer.max_epochs={settings.epochs}"),
-            *(f"data.limit={settings.images * 4 // 5}", f"data.val_fraction={settings.images / 5 / ALL_IMAGES}"),
+            *(f"data.{key}={value}" for key, value in sizes(settings).items()),
             *("data.batch_size=128", f"seed={settings.seed}"),
             f"study.pruner={'asha' if settings.pruned else 'none'}",
         ]
@@ -86,23 +90,40 @@ VARIANTS: dict[str, Callable[[argparse.Namespace], list[str]]] = {
 }
 
 
-def run(name: str, settings: argparse.Namespace) -> Cost:
-    """Run one variant in an empty directory."""
-    environment = {
+def sizes(settings: argparse.Namespace) -> dict[str, Any]:
+    """How many images of MNIST train and validate: all, or those that are asked for, a fifth of them for validation."""
+    return {"limit": settings.images * 4 // 5, "val_fraction": settings.images / 5 / ALL_IMAGES}
+
+
+def write_split(settings: argparse.Namespace, path: Path) -> None:
+    """Write down the images that idealfit trains on and validates with this seed, for the peers to take the same."""
+    mnist = datasets.MNIST(str(data_root() / "mnist"), train=True)
+    split = make_split(mnist.targets.numpy(), mnist.classes, test_fraction=0, seed=settings.seed, **sizes(settings))
+    np.savez(path, train=split.train, val=split.val)
+
+
+def environment_of(settings: argparse.Namespace, place: Path) -> dict[str, str]:
+    """What a peer's code is told."""
+    return {
         **os.environ,
         "IDEALFIT_DATA": str(data_root()),
         "PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "src")]),
         "PEER_DATA": str(data_root() / "mnist"),
-        "PEER_IMAGES": str(settings.images),
+        "PEER_SPLIT": str(place / "split.npz"),
         "PEER_TRIALS": str(settings.trials),
         "PEER_EPOCHS": str(settings.epochs),
         "PEER_SEED": str(settings.seed),
         "PEER_PRUNED": "1" if settings.pruned else "",
         "RAY_AIR_NEW_OUTPUT": "0",
     }
+
+
+def run(name: str, settings: argparse.Namespace) -> Cost:
+    """Run one variant in an empty directory."""
     command = VARIANTS[name](settings)
-    with tempfile.TemporaryDirectory(prefix="peer") as place:
-        cost = watched(command, Path(place), environment)
+    with tempfile.TemporaryDirectory(prefix="peer") as place, tempfile.TemporaryDirectory() as aside:
+        write_split(settings, Path(aside) / "split.npz")
+        cost = watched(command, Path(place), environment_of(settings, Path(aside)))
         if name.startswith("idealfit"):
             cost.scores = scores_of_records(Path(place), cost.started_at)
     if len(cost.scores) > settings.trials:
