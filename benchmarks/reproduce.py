@@ -13,11 +13,11 @@ from pathlib import Path
 from benchmarks.common import data_root, store
 
 STUDIES = {
-    "digits, 2 slots": ["lr_dropout_depth", "engine.slots=2", "study.name=two_slots"],
-    "digits, 1 slot": ["lr_dropout_depth", "engine.slots=1", "study.budget.trials=5", "study.name=one_slot"],
+    "digits, 2 slots": ["lr_dropout_depth", "engine.slots=2", "study.budget.trials=8", "study.name=two_slots"],
+    "digits, 1 slot": ["lr_dropout_depth", "engine.slots=1", "study.budget.trials=4", "study.name=one_slot"],
     "mnist, cnn": [
         *("lr_dropout_depth_mnist", "model=cnn", "model.width=8", "model.depth=range(1,3)", "study.name=mnist_cnn"),
-        *("data.limit=4000", "trainer.max_epochs=2", "study.budget.trials=5", "study.pruner=none", "engine.slots=2"),
+        *("data.limit=4000", "trainer.max_epochs=2", "study.budget.trials=4", "study.pruner=none", "engine.slots=2"),
     ],
 }
 

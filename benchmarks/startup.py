@@ -17,7 +17,7 @@ from benchmarks.common import completed, interleaved, median, store
 from idealfit.record import Record
 from idealfit.text import counted
 
-NUM_ROUNDS = 5
+NUM_ROUNDS = 3
 IDEALFIT = [sys.executable, "-m", "idealfit"]
 TRAIN = ["train", "trainer.max_epochs=1"]
 IMPORTS = ("torch", "lightning.pytorch", "optuna", "mlflow", "idealfit.train")
