@@ -27,6 +27,20 @@ def test_hyperband_knows_the_epochs_from_the_first_trial_on() -> None:
     assert make_pruner("hyperband", {}, 30)._max_resource == 30  # type: ignore[attr-defined]
 
 
+def test_hyperband_compares_after_1_4_and_16_of_30_epochs() -> None:
+    study = optuna.create_study(direction="maximize", pruner=make_pruner("hyperband", {}, 30), study_name="brackets")
+    ended_after = set()
+    for number in range(60):
+        trial, value = study.ask(), 1.0 / (number + 1)
+        for num_epochs in range(1, 31):
+            trial.report(value, num_epochs)
+            if trial.should_prune():
+                break
+        ended_after.add(num_epochs)
+        study.tell(trial, value)
+    assert ended_after == {1, 4, 16, 30}
+
+
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
