@@ -3,6 +3,7 @@
     python -m benchmarks fused                  # mlp on digits and MNIST, 16 trials at once: the figure of the README
     python -m benchmarks.fused --sizes 1 2 4 8 16 32 64 --data digits
     python -m benchmarks.fused --net lenet --data mnist
+    python -m benchmarks.fused --net lenet --data mnist --slots 1 4 8 --sizes 1 4 16 64 --trials 64  # to share a GPU
 
 Both engines are warm (imports done, data cached) before the clock starts, for a study pays for that once; the clock
 runs from the first submission to the last result. Where there is a CUDA device, its utilisation and memory are reported
@@ -150,13 +151,15 @@ def device_usage() -> Iterator[dict[str, float]]:
 
 
 def measure(folder: Path, arguments: argparse.Namespace, data: str) -> dict[str, Any]:
-    """Every size against local slots, one for each worker that fusing has."""
+    """Every size, and further numbers of local slots, against the first number of slots."""
     bench = Bench(folder, arguments, data)
-    num_workers = default_slots(len(device_ids()), usable_cores())
-    local = f"local, {num_workers} slots"
-    variants: dict[str, Callable[[], float]] = {
-        local: lambda: bench.trials_per_minute(local, lambda: LocalEngine(num_workers), arguments.trials)
-    }
+    variants: dict[str, Callable[[], float]] = {}
+    for num_slots in arguments.slots:
+        name = f"local, {counted(num_slots, 'slot')}"
+        variants[name] = lambda name=name, num_slots=num_slots: bench.trials_per_minute(  # type: ignore[misc]
+            name, lambda: LocalEngine(num_slots), arguments.trials
+        )
+    local = next(iter(variants))
     for size in arguments.sizes:
         name = f"fused, {size} at once"
         variants[name] = lambda name=name, size=size: bench.trials_per_minute(  # type: ignore[misc]
@@ -180,6 +183,10 @@ def main(words: Sequence[str] = ()) -> None:
     parser.add_argument("--net", choices=NETS, default="mlp")
     parser.add_argument("--data", nargs="+", choices=("digits", "mnist"), default=["digits", "mnist"])
     parser.add_argument("--sizes", nargs="+", type=int, default=[16])
+    num_workers = default_slots(len(device_ids()), usable_cores())
+    parser.add_argument(
+        "--slots", nargs="+", type=int, default=[num_workers], help="the first is what is compared with"
+    )
     parser.add_argument("--trials", type=int, default=16)
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=NUM_ROUNDS)
