@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from idealfit.train.batches import Batch, Chunk
-from idealfit.train.compiling import training_call
 from idealfit.train.schedule import Schedule
 from idealfit.train.task import Criterion
 
@@ -56,7 +55,8 @@ class Classifier(ManualModule):
     """Trains `net` by `criterion` on chunks of batches.
 
     Lightning pays about 0.8 ms for every call of `training_step`, as much as a whole step of a small network; a chunk
-    of batches shares it. The bits are those of one batch a call.
+    of batches shares it. The bits are those of one batch a call. Steps call `logits_of`, e.g. its compiled twin, in the
+    place of `net` where it is given.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Classifier(ManualModule):
         optimizer: Optimizer,
         schedule: Schedule | None,
         options: StepOptions,
-        compile_mode: str = "none",
+        logits_of: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.net = net
@@ -76,7 +76,7 @@ class Classifier(ManualModule):
         self._optimizer = optimizer
         self._schedule = schedule
         self._options = options
-        self._logits_of = training_call(net, compile_mode)
+        self._logits_of = logits_of or net.__call__
         # Biases and the scales of batch norm are one-dimensional, and no regulariser is meant for them.
         self._weights = [parameter for parameter in net.parameters() if parameter.ndim > 1]
 

@@ -17,14 +17,14 @@ from idealfit.train.distributed import CUDA_NAMES
 COMPILERS = ("g++", "clang++")
 
 
-def training_call(net: nn.Module, mode: str) -> Callable[[Tensor], Tensor]:
-    """What training steps call for `net`: itself, or compiled in a mode of `torch.compile`.
+def compiled_call(net: nn.Module, mode: str) -> Callable[[Tensor], Tensor] | None:
+    """What training steps call for `net` in a mode of `torch.compile`; None: itself.
 
     Scoring calls the network as it is. A batch of another size, such as the last of an epoch, is compiled once more
     rather than for any size, which would be slower.
     """
     if mode == "none":
-        return net.__call__
+        return None
 
     def call(images: Tensor) -> Tensor:
         return cast("Tensor", net(images))

@@ -28,6 +28,7 @@ from idealfit.train.batches import ChunkLoader, EpochLoader, PieceLoader
 from idealfit.train.callbacks import EpochEnd, EpochSeeds, History, Interrupted, Interruption
 from idealfit.train.checkpoints import LAST_CHECKPOINT, Checkpoints
 from idealfit.train.classifier import Classifier, StepOptions
+from idealfit.train.compiling import compiled_call
 from idealfit.train.estimating import fit_estimator
 from idealfit.train.latency import latency_probe
 from idealfit.train.own_module import adopt
@@ -175,9 +176,8 @@ def make_trainee(parts: Parts) -> Trainee:
         l1=config.l1,
         max_norm=config.max_norm,
     )
-    module = Classifier(
-        parts.net, parts.loss, parts.criterion, parts.stepper, parts.schedule, step_options, config.compile
-    )
+    compiled = compiled_call(parts.net, config.compile)
+    module = Classifier(parts.net, parts.loss, parts.criterion, parts.stepper, parts.schedule, step_options, compiled)
     return Trainee(module, ChunkLoader(parts.data, config.batches_per_step), lambda _: parts.net, True, {})
 
 
