@@ -13,7 +13,6 @@ USUAL = (
     "throughput",
     "fused",
     "slots",
-    "options",
     "startup",
     "workers",
     "ddp",
@@ -26,7 +25,7 @@ USUAL = (
     "statistics",
     "promote",
 )
-BY_NAME_ALONE = ("peers", "pruning", "growth", "scale")  # these take a quiet machine for long
+BY_NAME_ALONE = ("options", "peers", "pruning", "growth", "scale")  # these take a quiet machine for long
 NAMES = (*USUAL, *BY_NAME_ALONE)
 
 

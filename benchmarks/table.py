@@ -26,10 +26,10 @@ COMMANDS = {
 HEAD = """# Benchmarks
 
 Made by `python -m benchmarks.table` from the files in [benchmarks/results](../benchmarks/results); a test holds the
-two together. `make bench` measures anew what takes minutes; the long ones (peers, pruning, growth, scale) run by name
-alone: `python -m benchmarks NAME`. What is compared is measured side by side, in turn, in one run; figures are
-medians over the rounds, ratios are taken round by round. The machine has two cores that other work shared, so ratios
-say more than seconds.
+two together. `make bench` measures anew what takes minutes; the long ones (options, peers, pruning, growth, scale)
+run by name alone: `python -m benchmarks NAME`. What is compared is measured side by side, in turn, in one run;
+figures are medians over the rounds, ratios are taken round by round. The machine has two cores that other work
+shared, so ratios say more than seconds.
 """
 
 
