@@ -22,7 +22,7 @@ from benchmarks.common import interleaved, median, store
 from benchmarks.throughput import NETS, idealfit_fit
 from idealfit.text import counted
 
-NUM_ROUNDS = 3
+NUM_ROUNDS = 2
 OPTIONS: dict[str, dict[str, Any]] = {
     "defaults": {},
     "trainer.batches_per_step=1": {"batches_per_step": 1},
