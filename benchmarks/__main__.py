@@ -42,7 +42,7 @@ def main() -> None:
         seconds[name] = time.perf_counter() - started
         print(f"== {name} took {seconds[name]:.0f} s", flush=True)
     if names == USUAL:
-        store("all", {"seconds": seconds, "total_s": sum(seconds.values())}, repeats="1 round")
+        store("all", {"seconds": seconds}, repeats=1)
     table.main()
 
 

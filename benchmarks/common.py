@@ -14,6 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from idealfit.text import counted
+
 RESULTS = Path(__file__).parent / "results"
 REPOSITORY = Path(__file__).parents[1]
 CHROMIUM = os.environ.get("IDEALFIT_CHROMIUM", "/usr/bin/chromium")
@@ -41,6 +43,16 @@ def interleaved(variants: Mapping[str, Callable[[], float]], *, num_rounds: int)
 def median(values: list[float]) -> float:
     """The median; of an empty list, NaN."""
     return statistics.median(values) if values else float("nan")
+
+
+def medians(measured: Mapping[str, list[float]]) -> dict[str, dict[str, Any]]:
+    """By variant the median of its rounds, and all of them."""
+    return {name: {"median": median(values), "all": values} for name, values in measured.items()}
+
+
+def median_ratio(these: list[float], those: list[float]) -> float:
+    """Of these to those, round by round: what slowed the machine down slowed both."""
+    return median([this / that for this, that in zip(these, those, strict=True)])
 
 
 def completed(command: Sequence[str], directory: str | Path) -> str:
@@ -84,11 +96,12 @@ def machine() -> dict[str, Any]:
     }
 
 
-def store(name: str, figures: Mapping[str, Any], *, repeats: str) -> Path:
-    """Write `results/NAME.json`: the figures, how often each was measured, and the machine."""
+def store(name: str, figures: Mapping[str, Any], *, repeats: int | str) -> Path:
+    """Write `results/NAME.json`: the figures, how often each was measured (rounds, or in words), and the machine."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    result = {"benchmark": name, "repeats": repeats, **machine(), "figures": dict(figures)}
+    times = counted(repeats, "round") if isinstance(repeats, int) else repeats
+    result = {"benchmark": name, "repeats": times, **machine(), "figures": dict(figures)}
     path.write_text(json.dumps(result, indent=2) + "\n")
     return path
 

@@ -13,9 +13,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.common import completed, interleaved, median, store
+from benchmarks.common import completed, interleaved, median, medians, store
 from idealfit.record import Record
-from idealfit.text import counted
 
 NUM_ROUNDS = 3
 TIMES = ("epoch_seconds", "samples_per_second")
@@ -75,10 +74,10 @@ def main() -> None:
             "64-true": distance(*double),
         },
         "images_per_second": {name: median(values) for name, values in speeds.items()},
-        "two_ranks_over": {name: {"median": median(values), "all": values} for name, values in ratios.items()},
+        "two_ranks_over": medians(ratios),
     }
     print(json.dumps(figures, indent=2))
-    print(f"stored in {store('ddp', figures, repeats=counted(NUM_ROUNDS, 'round'))}")
+    print(f"stored in {store('ddp', figures, repeats=NUM_ROUNDS)}")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import data_root, interleaved, median, store
+from benchmarks.common import data_root, interleaved, median, median_ratio, medians, store
 from idealfit.engines import FusedEngine, LocalEngine
 from idealfit.engines.hardware import default_slots, device_ids, usable_cores
 from idealfit.spec import Engine, TrialSpec, TrialState
@@ -166,12 +166,11 @@ def measure(folder: Path, arguments: argparse.Namespace, data: str) -> dict[str,
             name, lambda: FusedEngine(size), max(arguments.trials, size)
         )
     rates = interleaved(variants, num_rounds=arguments.rounds)
-    # Round by round: what slowed the machine down slowed both.
-    ratios = {name: median([a / b for a, b in zip(all_, rates[local], strict=True)]) for name, all_ in rates.items()}
+    ratios = {name: median_ratio(values, rates[local]) for name, values in rates.items()}
     for name, values in rates.items():
         print(f"  {arguments.net} on {data:7} {name:20} {median(values):8.1f} trials/min  {ratios[name]:.2f}")
     return {
-        "trials_per_minute": {name: {"median": median(values), "all": values} for name, values in rates.items()},
+        "trials_per_minute": medians(rates),
         "over_local": ratios,
         "device": bench.usage if device_ids() else {},
     }
@@ -198,7 +197,7 @@ def main(words: Sequence[str] = ()) -> None:
         for data in arguments.data:
             figures[data] = measure(Path(folder), arguments, data)
     print(json.dumps(figures, indent=2))
-    print(f"stored in {store(arguments.name, figures, repeats=counted(arguments.rounds, 'round'))}")
+    print(f"stored in {store(arguments.name, figures, repeats=arguments.rounds)}")
 
 
 if __name__ == "__main__":

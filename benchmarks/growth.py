@@ -54,7 +54,7 @@ def main(words: Sequence[str] = ()) -> None:
                 f"  {sampler}, {size} trials: {figures[sampler][str(size)]:.3f} s a trial", file=sys.stderr, flush=True
             )
     print(json.dumps(figures, indent=2))
-    print(f"stored in {store('growth', {'seconds_per_trial': figures}, repeats='1 round')}")
+    print(f"stored in {store('growth', {'seconds_per_trial': figures}, repeats=1)}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.common import data_root, median, store
-from idealfit.text import counted
 
 NUM_ROUNDS = 3
 UINT8_BYTES = 70_000 * 28 * 28
@@ -72,7 +71,7 @@ def main() -> None:
         "share_of_each_of_two_over_uint8": median([worker["Pss"] / UINT8_BYTES for worker in beside]),
     }
     print(json.dumps(figures, indent=2))
-    print(f"stored in {store('memory', figures, repeats=counted(NUM_ROUNDS, 'round'))}")
+    print(f"stored in {store('memory', figures, repeats=NUM_ROUNDS)}")
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def main() -> None:
             "second_start": start(root, Path(folder, "cache")),
         }
     print(json.dumps(figures, indent=2))
-    print(f"stored in {store('million', {'num_images': NUM_IMAGES, **figures}, repeats='1 round')}")
+    print(f"stored in {store('million', {'num_images': NUM_IMAGES, **figures}, repeats=1)}")
 
 
 if __name__ == "__main__":

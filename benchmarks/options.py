@@ -18,9 +18,8 @@ from typing import Any
 
 import torch
 
-from benchmarks.common import interleaved, median, store
+from benchmarks.common import interleaved, median_ratio, medians, store
 from benchmarks.throughput import NETS, idealfit_fit
-from idealfit.text import counted
 
 NUM_ROUNDS = 2
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -59,7 +58,7 @@ def main() -> None:
         for net in NETS:
             figures[net] = _measure(net, cache)
     print(json.dumps(figures, indent=2))
-    print(f"stored in {store('options', figures, repeats=counted(NUM_ROUNDS, 'round'))}")
+    print(f"stored in {store('options', figures, repeats=NUM_ROUNDS)}")
 
 
 def _measure(net: str, cache: str) -> dict[str, Any]:
@@ -69,14 +68,11 @@ def _measure(net: str, cache: str) -> dict[str, Any]:
     names = (*OPTIONS, *OUTSIDE)
     variants: dict[str, Callable[[], float]] = {name: lambda name=name: rate_of(net, name, cache) for name in names}  # type: ignore[misc]
     rates = interleaved(variants, num_rounds=NUM_ROUNDS)
-    over = {
-        name: median([one / default for one, default in zip(rates[name], rates["defaults"], strict=True)])
-        for name in names
-    }
+    over = {name: median_ratio(rates[name], rates["defaults"]) for name in names}
     for name in names:
         print(f"  {net:6} {name:30} {over[name]:.2f} times as fast", file=sys.stderr, flush=True)
     return {
-        "images_per_second": {name: {"median": median(values), "all": values} for name, values in rates.items()},
+        "images_per_second": medians(rates),
         "over_defaults": over,
         "first_compiled_fit_s": compiling_s,
     }

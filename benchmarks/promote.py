@@ -31,7 +31,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as directory:
             figures[name] = study_figures(Path(directory), sweep)
             print(json.dumps({name: figures[name]}, indent=2), flush=True)
-    print(f"stored in {store('promote', figures, repeats='1 round')}")
+    print(f"stored in {store('promote', figures, repeats=1)}")
 
 
 def study_figures(directory: Path, sweep: list[str]) -> dict[str, Any]:

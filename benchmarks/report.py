@@ -17,7 +17,6 @@ from typing import Any
 from benchmarks.common import browser_page, completed, median, store
 from idealfit.record import Record, iter_records
 from idealfit.spec import Objective
-from idealfit.text import counted
 from idealfit.tracking import sync
 from idealfit.tracking.server import UiServer
 from idealfit.tracking.store import Store
@@ -108,7 +107,7 @@ def main() -> None:
             "mlflow_table_opened_s": {"median": median(table), "all": table},
         }
     print(json.dumps(figures, indent=2))
-    print(f"stored in {store('report', figures, repeats=counted(NUM_ROUNDS, 'round'))}")
+    print(f"stored in {store('report', figures, repeats=NUM_ROUNDS)}")
 
 
 if __name__ == "__main__":

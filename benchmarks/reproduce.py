@@ -60,7 +60,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as directory:
             figures[label] = dict(verdicts(Path(directory), sweep))
     print(json.dumps(figures, indent=2))
-    print(f"stored in {store('reproduce', figures, repeats='1 round')}")
+    print(f"stored in {store('reproduce', figures, repeats=1)}")
 
 
 if __name__ == "__main__":

@@ -355,7 +355,7 @@ def main() -> None:
         print(json.dumps(run_cell(int(rest[0]), int(rest[1]), WINDOW_S)))
     else:
         figures = {"num_epochs": NUM_EPOCHS, "window_s": WINDOW_S, **dict(cells())}
-        print(f"stored in {store('scale', figures, repeats='1 round')}")
+        print(f"stored in {store('scale', figures, repeats=1)}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.common import completed, interleaved, median, store
-from idealfit.text import counted
 
 NUM_TRIALS = 12
 NUM_ROUNDS = 3
@@ -64,7 +63,7 @@ def main() -> None:
         "overhead_per_trial_s": {"median": median(overhead_s), "all": overhead_s},
     }
     print(json.dumps(figures, indent=2))
-    print(f"stored in {store('slots', figures, repeats=counted(NUM_ROUNDS, 'round'))}")
+    print(f"stored in {store('slots', figures, repeats=NUM_ROUNDS)}")
 
 
 if __name__ == "__main__":

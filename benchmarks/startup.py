@@ -15,7 +15,6 @@ from pathlib import Path
 
 from benchmarks.common import completed, interleaved, median, store
 from idealfit.record import Record
-from idealfit.text import counted
 
 NUM_ROUNDS = 3
 IDEALFIT = [sys.executable, "-m", "idealfit"]
@@ -79,7 +78,7 @@ def main() -> None:
     }
     by_module = {name: median([each[name] for each in imports]) for name in IMPORTS}
     print(json.dumps(figures | {"imports": by_module}, indent=2))
-    print(f"stored in {store('startup', figures | {'imports': by_module}, repeats=counted(NUM_ROUNDS, 'round'))}")
+    print(f"stored in {store('startup', figures | {'imports': by_module}, repeats=NUM_ROUNDS)}")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ from tests.private_postgres import NoPostgresError, private_postgres
 
 from benchmarks.common import interleaved, median, store
 from idealfit.pruning import JournalFile, close_storage, open_storage
-from idealfit.text import counted
 
 NUM_ROUNDS = 5
 NUM_EPOCHS = 30
@@ -190,7 +189,7 @@ def main() -> None:
             for key, runs in measured.items():
                 figures[key] = {f"{part}_ms": round(median([run[part] for run in runs]), 3) for part in runs[0]}
     print(json.dumps(figures, indent=2))
-    print(f"stored in {store('storage', figures, repeats=counted(NUM_ROUNDS, 'round'))}")
+    print(f"stored in {store('storage', figures, repeats=NUM_ROUNDS)}")
 
 
 if __name__ == "__main__":

@@ -29,10 +29,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 from torchvision import datasets, transforms
 
-from benchmarks.common import data_root, interleaved, median, store
+from benchmarks.common import data_root, interleaved, median, median_ratio, medians, store
 from idealfit import models
 from idealfit.spec import Objective, SilentReporter
-from idealfit.text import counted
 from idealfit.train import fit
 
 NUM_IMAGES = 6_400
@@ -185,7 +184,7 @@ def main() -> None:
         for name in NETS:
             figures[name] = _measure(name, cache)
     print(json.dumps(figures, indent=2))
-    print(f"stored in {store('throughput', figures, repeats=counted(NUM_ROUNDS, 'round'))}")
+    print(f"stored in {store('throughput', figures, repeats=NUM_ROUNDS)}")
 
 
 def _measure(name: str, cache: str) -> dict[str, Any]:
@@ -200,11 +199,10 @@ def _measure(name: str, cache: str) -> dict[str, Any]:
     print(f"{name:6} {'images/s':>28}  idealfit is")
     ratios = {}
     for variant, values in rates.items():
-        # Round by round: what slowed the machine down slowed both.
-        ratios[variant] = median([ours / other for ours, other in zip(rates["idealfit"], values, strict=True)])
+        ratios[variant] = median_ratio(rates["idealfit"], values)
         print(f"  {variant:27} {median(values):>8,.0f}  {ratios[variant]:.2f} times as fast")
     return {
-        "images_per_second": {variant: {"median": median(values), "all": values} for variant, values in rates.items()},
+        "images_per_second": medians(rates),
         "idealfit_over": ratios,
     }
 

@@ -13,7 +13,6 @@ import sys
 import tempfile
 
 from benchmarks.common import completed, interleaved, median, store
-from idealfit.text import counted
 
 NUM_ROUNDS = int(os.environ.get("IDEALFIT_ROUNDS", "3"))  # each takes the default study twice: minutes
 STUDY = ["data=mnist"]
@@ -60,7 +59,7 @@ def main() -> None:
         "cost_over_training": {"median": median(shares), "all": shares},
     }
     print(json.dumps(figures, indent=2))
-    print(f"stored in {store('tracking', figures, repeats=counted(NUM_ROUNDS, 'round'))}")
+    print(f"stored in {store('tracking', figures, repeats=NUM_ROUNDS)}")
 
 
 if __name__ == "__main__":

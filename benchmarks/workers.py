@@ -154,7 +154,7 @@ def main() -> None:
         },
     }
     print(json.dumps(figures, indent=2))
-    print(f"stored in {store('workers', figures, repeats='1 round')}")
+    print(f"stored in {store('workers', figures, repeats=1)}")
 
 
 if __name__ == "__main__":

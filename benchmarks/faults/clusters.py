@@ -155,7 +155,7 @@ def run(directory: Path) -> list[str]:
         print(f"  {name}: {NUM_TRIALS} trials, {report.num_attempts} attempts, {report.seconds:.0f} s", flush=True)
         print("\n".join(f"    {words}" for words in report.faults), flush=True)
     if reports:
-        store("clusters", {name: asdict(report) for name, report in reports.items()}, repeats="1 round")
+        store("clusters", {name: asdict(report) for name, report in reports.items()}, repeats=1)
     return [f"{name}: {line}" for name, report in reports.items() for line in report.wrong]
 
 

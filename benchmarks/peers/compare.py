@@ -31,7 +31,6 @@ from benchmarks.common import REPOSITORY, data_root, interleaved, median, store
 from benchmarks.peers.venvs import python_of
 from benchmarks.peers.watched import Cost, watched
 from idealfit.data.split import make_split
-from idealfit.text import counted
 
 ALL_IMAGES = 60_000  # that MNIST has for training and validation
 SPACE = ["lr=tag(log, interval(0.0001, 0.1))", "dropout=interval(0, 0.6)", "depth=range(1, 5)"]
@@ -193,7 +192,7 @@ def main(words: Sequence[str] = ()) -> None:
 
     def keep(found: dict[str, Any]) -> None:
         figures["pruned" if settings.pruned else "unpruned"] = found
-        store(settings.name, figures, repeats=counted(settings.rounds, "round"))
+        store(settings.name, figures, repeats=settings.rounds)
 
     for mode in settings.modes:
         settings.pruned = mode == "pruned"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import resource
-import sys
 
 import pytest
 import torch
 
-from idealfit.train.allocator import kept_memory
+from idealfit.train.allocator import glibc, kept_memory
 
 NUM_BLOCKS, BLOCK_BYTES = 50, 4 << 20
 
@@ -22,10 +20,7 @@ def page_faults() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
-@pytest.mark.skipif(
-    sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallopt"),
-    reason="mallopt is glibc's",
-)
+@pytest.mark.skipif(glibc() is None, reason="only glibc keeps freed memory when it is told to")
 def test_freed_memory_is_kept_for_the_next_step_and_given_back_at_the_end() -> None:
     of_one_block = BLOCK_BYTES // resource.getpagesize()
     with kept_memory():

@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from idealfit.spec import JSON, ConfigError
+from idealfit.train.compiling import COMPILERS
 
 Run = Callable[..., Any]
 
 needs_compiler = pytest.mark.skipif(
-    not (shutil.which("g++") or shutil.which("clang++")), reason="torch.compile needs a C++ compiler: install g++"
+    not any(map(shutil.which, COMPILERS)), reason="torch.compile needs a C++ compiler: install g++"
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # as malloc.h has them
@@ -21,23 +21,23 @@ def kept_memory() -> Iterator[None]:
     2,000 page faults a step of LeNet. Keeping them trains small convolutional networks on a CPU 1.1 to 1.6 times as
     fast, with the same peak of memory.
     """
-    mallopt = _mallopt()
-    if mallopt is None:
+    library = glibc()
+    if library is None:
         yield
         return
-    mallopt(M_MMAP_THRESHOLD, LARGEST)
-    mallopt(M_TRIM_THRESHOLD, NEVER)
+    library.mallopt(M_MMAP_THRESHOLD, LARGEST)
+    library.mallopt(M_TRIM_THRESHOLD, NEVER)
     try:
         yield
     finally:
-        mallopt(M_MMAP_THRESHOLD, DEFAULT_THRESHOLD)
-        mallopt(M_TRIM_THRESHOLD, DEFAULT_THRESHOLD)
-        ctypes.CDLL(None).malloc_trim(0)
+        library.mallopt(M_MMAP_THRESHOLD, DEFAULT_THRESHOLD)
+        library.mallopt(M_TRIM_THRESHOLD, DEFAULT_THRESHOLD)
+        library.malloc_trim(0)
 
 
-def _mallopt() -> Callable[[int, int], int] | None:
+def glibc() -> ctypes.CDLL | None:
+    """The C library of this process, where it can be told what to do with memory; musl and others cannot."""
     if sys.platform != "linux":
         return None
     library = ctypes.CDLL(None)
-    has_both = hasattr(library, "mallopt") and hasattr(library, "malloc_trim")  # musl has neither
-    return library.mallopt if has_both else None
+    return library if hasattr(library, "mallopt") and hasattr(library, "malloc_trim") else None

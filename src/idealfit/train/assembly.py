@@ -20,7 +20,7 @@ from idealfit.config.schema import TrainerConfig
 from idealfit.objective import natural_direction
 from idealfit.spec import JSON, ConfigError
 from idealfit.train.checkpoints import SafeCheckpointIO
-from idealfit.train.distributed import CUDA_NAMES, check_devices, strategy_options
+from idealfit.train.distributed import check_devices, strategy_options, trains_on_cuda
 
 # Lightning warns of what is right here. Each with its reason:
 EXPECTED_WARNINGS = (
@@ -85,7 +85,7 @@ def resolved_precision(config: TrainerConfig) -> str:
     """`auto`: bf16-mixed where a CUDA device has it, else 32-true."""
     if config.precision != "auto":
         return config.precision
-    has_cuda = config.accelerator in CUDA_NAMES and torch.cuda.is_available()
+    has_cuda = trains_on_cuda(config)
     return "bf16-mixed" if has_cuda and torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from idealfit.config.schema import TrainerConfig
 from idealfit.spec import ConfigError
-from idealfit.train.distributed import CUDA_NAMES
+from idealfit.train.distributed import trains_on_cuda
 
 COMPILERS = ("g++", "clang++")
 
@@ -38,7 +38,7 @@ def check_compiler(trainer: TrainerConfig) -> None:
     Raises:
         ConfigError: There is no C++ compiler.
     """
-    if trainer.compile == "none" or (trainer.accelerator in CUDA_NAMES and torch.cuda.is_available()):
+    if trainer.compile == "none" or trains_on_cuda(trainer):
         return
     wanted = [os.environ["CXX"]] if os.environ.get("CXX") else COMPILERS
     if not any(shutil.which(name) for name in wanted):

@@ -62,6 +62,11 @@ def share_buffers(model: nn.Module, ranks: Ranks) -> None:
                 torch.distributed.broadcast(buffer, src=0)
 
 
+def trains_on_cuda(config: TrainerConfig) -> bool:
+    """Whether this config trains on a CUDA device here."""
+    return config.accelerator in CUDA_NAMES and torch.cuda.is_available()
+
+
 def check_devices(config: TrainerConfig) -> None:
     """Check that there are as many devices as `config` asks for.
 
@@ -71,7 +76,7 @@ def check_devices(config: TrainerConfig) -> None:
     wanted = config.devices
     if wanted == 1:
         return
-    if config.accelerator in CUDA_NAMES and torch.cuda.is_available():
+    if trains_on_cuda(config):
         there = torch.cuda.device_count()
         if wanted > there:
             raise ConfigError(
@@ -108,5 +113,5 @@ def strategy_options(config: TrainerConfig) -> dict[str, Any]:
     # Buffers are shared once an epoch (`share_buffers`) instead of before every batch.
     options: dict[str, Any] = {"timeout": timedelta(seconds=config.rank_timeout_s), BUFFERS_AT_EACH_BATCH: False}
     strategy = DDPStrategy(**options)
-    on_cuda = config.accelerator in CUDA_NAMES and torch.cuda.is_available()
+    on_cuda = trains_on_cuda(config)
     return {"strategy": strategy, "sync_batchnorm": config.sync_batchnorm and on_cuda}
