@@ -16,13 +16,14 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from io import BufferedReader
 from multiprocessing.connection import wait
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
 from idealfit.engines.failures import died, is_lost_rank
 from idealfit.engines.local import DUMP_S
@@ -32,6 +33,7 @@ from idealfit.spec import JSON, TrialResult, TrialSpec, TrialState
 HOST = "127.0.0.1"
 POLL_S = 0.05
 SETTLE_S = 1.0  # after a rank failed: for the others to end by themselves, and perhaps to tell a better reason
+RANKS_DUMP_S = 0.7 * DUMP_S  # the rest is for this process to pass it on
 LEAVE_S = 10.0  # after rank 0 is done: for the others to leave
 
 Closable = socket.socket | BufferedReader
@@ -40,11 +42,12 @@ RunRank = Callable[[socket.socket], None]
 
 @dataclass(eq=False)
 class _Rank:
-    """A rank as the worker sees it. `exit_code` is None while it lives."""
+    """A rank as the worker sees it. `exit_code` is None while it lives; where it hangs, it says in `dumps`."""
 
     number: int
     pid: int
     connection: socket.socket
+    dumps: BinaryIO
     received: bytearray = field(default_factory=bytearray)
     is_open: bool = True
     exit_code: int | None = None
@@ -90,13 +93,14 @@ class Ranks:
         self._ranks: list[_Rank] = []
         for number in range(num_ranks):
             ours, theirs = socket.socketpair()
+            dumps = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - until this process ends
             pid = os.fork()
             if pid == 0:
                 for other in (ours, *inherited, *(rank.connection for rank in self._ranks)):
                     other.close()
                 _become(run_rank, theirs)
             theirs.close()
-            self._ranks.append(_Rank(number, pid, ours))
+            self._ranks.append(_Rank(number, pid, ours, dumps))
 
     def run(self, request: JSON, spec: TrialSpec, stop: threading.Event) -> TrialResult:
         """Let them work; returns the result of rank 0, or of the rank that failed.
@@ -113,13 +117,24 @@ class Ranks:
         for rank in self._ranks:
             env = {**request["env"], **_environment(rank.number, len(self._ranks), store.port)}
             with contextlib.suppress(OSError):  # it died already
-                rank.connection.sendall(json.dumps({**request, "env": env, "is_rank": True}).encode() + b"\n")
+                asked = {**request, "env": env, "dump_fd": rank.dumps.fileno()}  # forked: the same number there
+                rank.connection.sendall(json.dumps(asked).encode() + b"\n")
         return self._watch(spec, stop)
 
-    def signal(self, signal_number: int) -> None:
-        """Send a signal to every rank that lives."""
+    def dump(self) -> None:
+        """Write to the log where each rank that lives is, one after the other.
+
+        Python's fault handler writes word by word: in one file, what two ranks say at once would be torn.
+        """
         for rank in self._ranks:
-            rank.signal(signal_number)
+            rank.signal(DUMP_SIGNAL)
+        time.sleep(RANKS_DUMP_S)
+        for rank in self._ranks:
+            rank.dumps.seek(0)  # forked: it is the rank's own position
+            if text := rank.dumps.read():
+                rank.dumps.seek(0)
+                rank.dumps.truncate()
+                os.write(sys.stderr.fileno(), b"Rank %d:\n%s\n" % (rank.number, text))
 
     def _watch(self, spec: TrialSpec, stop: threading.Event) -> TrialResult:
         deadline = float("inf")
@@ -146,8 +161,7 @@ class Ranks:
         return LEAVE_S if results[0] else float("inf")
 
     def _end(self) -> None:
-        self.signal(DUMP_SIGNAL)  # where do they hang?
-        time.sleep(DUMP_S)
+        self.dump()  # where do they hang?
         for rank in self._ranks:
             rank.look()
             rank.was_ended |= rank.exit_code is None

@@ -77,16 +77,16 @@ def run(connection: socket.socket) -> None:
         return
     spec = TrialSpec.from_json(request["spec"])
     ranks = None
-    if spec.num_ranks > 1 and not request.get("is_rank"):
+    if spec.num_ranks > 1 and "dump_fd" not in request:
         from idealfit.engines.ranks import Ranks
 
         ranks = Ranks(spec.num_ranks, run, inherited=[connection, incoming])
     stop = threading.Event()
     threading.Thread(target=_listen, args=(incoming, stop), name="idealfit-controller", daemon=True).start()
     try:
-        redirect_output(attempt_log_path(spec.record_dir, spec.attempt))
+        redirect_output(attempt_log_path(spec.record_dir, spec.attempt), request.get("dump_fd"))
         if ranks:
-            signal.signal(DUMP_SIGNAL, lambda *_: ranks.signal(DUMP_SIGNAL))
+            signal.signal(DUMP_SIGNAL, lambda *_: ranks.dump())
             result = ranks.run(request, spec, stop)
         else:
             os.environ.update(request["env"])
@@ -119,8 +119,8 @@ def _listen(incoming: BufferedReader[Any], stop: threading.Event) -> None:
     os.killpg(0, signal.SIGKILL)  # no controller any more: nobody would hear the result
 
 
-def redirect_output(path: Path) -> None:
-    """Send what this process says to `path` from now on."""
+def redirect_output(path: Path, dump_fd: int | None = None) -> None:
+    """Send what this process says to `path` from now on; where it is when `DUMP_SIGNAL` asks, to `dump_fd` if given."""
     path.parent.mkdir(parents=True, exist_ok=True)
     log = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     os.dup2(log, 1)
@@ -129,7 +129,7 @@ def redirect_output(path: Path) -> None:
     for stream in (sys.stdout, sys.stderr):  # the same objects: handlers of preloaded libraries hold them
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
     faulthandler.enable()
-    faulthandler.register(DUMP_SIGNAL, all_threads=True)
+    faulthandler.register(DUMP_SIGNAL, file=sys.stderr if dump_fd is None else dump_fd, all_threads=True)
 
 
 def resolve(name: str) -> Any:
