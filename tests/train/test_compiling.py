@@ -5,13 +5,16 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from idealfit.spec import JSON, ConfigError
+from idealfit.spec import JSON, ConfigError, Objective
+from idealfit.train.checkpoints import BEST_WEIGHTS
 from idealfit.train.compiling import COMPILERS
+from idealfit.train.testing import score_test_images
 
 Run = Callable[..., Any]
 
@@ -48,6 +51,19 @@ def test_without_a_compiler_nothing_begins(config: JSON, run: Run, monkeypatch: 
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(ConfigError, match=r"needs a C\+\+ compiler on a CPU, and there is no no-such-compiler"):
         run(config)
+
+
+def test_what_takes_no_compiled_steps_needs_no_compiler(
+    config: JSON, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run(config, "network")
+    config["trainer"]["compile"] = "default"
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    how: Any = {"objective": Objective(), "trusted": (), "refit": False}
+    scored = score_test_images(config, weights=tmp_path / "network" / BEST_WEIGHTS, **how)
+    assert len(scored.targets) > 0
+    config["model"] = {"_target_": "idealfit.models.KNN"}
+    assert run(config, "estimator").result.outcome == "complete"
 
 
 @pytest.mark.usefixtures("own_nets")

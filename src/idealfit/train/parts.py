@@ -169,7 +169,6 @@ def make_parts(
     augment: Any = make_augment(config, trusted)
     check_task(config, augment)
     data, source = opened or open_data(config, trainer, augment, trusted, train_on_val=refit, unlock_test=unlock_test)
-    check_compiler(trainer)
     net = _make_net(config, data, trainer, trusted)
     # A test brings the weights of the end.
     start = Start() if unlock_test else prepare(net, config["model"], config=config, fingerprint=data.fingerprint)
@@ -181,6 +180,8 @@ def make_parts(
         fit_whitening(net.whitening, data)
     if isinstance(net, Estimator):
         check_estimator(net, augment, trainer, task)
+    elif not unlock_test:  # neither an estimator nor a test takes compiled steps
+        check_compiler(trainer)
     if isinstance(net, pl.LightningModule):
         check_own_module(net, trainer)
     loss = build(config["loss"], expect=nn.Module, trusted=trusted)
