@@ -81,11 +81,16 @@ def browser_page(*, width: int = 1500, height: int = 900) -> Iterator[Any]:
         browser.close()
 
 
+def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, cwd=REPOSITORY, check=False)
+
+
 def machine() -> dict[str, Any]:
     """Where a result was measured: hardware, versions, commit."""
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=REPOSITORY, check=False
-    ).stdout.strip()
+    commit = _git("rev-parse", "--short=7", "HEAD").stdout.strip()
+    written_here = [f":!{path}" for path in ("benchmarks/results", "docs/benchmarks.md", "README.md")]
+    if _git("diff", "--quiet", "HEAD", "--", ".", *written_here).returncode:
+        commit += "-dirty"
     packages = ("idealfit", "torch", "lightning", "optuna", "mlflow", "hydra-core")
     return {
         "cpus": len(os.sched_getaffinity(0)),
