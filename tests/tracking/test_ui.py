@@ -73,6 +73,18 @@ def test_a_default_port_that_is_taken_is_replaced(uri: str, monkeypatch: pytest.
         assert UiServer(uri).address != f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
+def test_two_servers_that_start_at_once_take_two_ports(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    monkeypatch.setattr("idealfit.tracking.server.DEFAULT_PORT", port)
+    first = UiServer(uri)  # it listens only later
+    second = UiServer(uri)
+    assert first.address.endswith(f":{port}")
+    assert second.address != first.address
+    with pytest.raises(TrackingError, match=f"Port {port} is taken"):
+        UiServer(uri, port=port)
+
+
 def test_no_process_is_left_after_a_signal(store: Store) -> None:
     code = "import sys; from idealfit.tracking import serve_ui; serve_ui(sys.argv[1], 'digits', open_browser=False)"
     command = [sys.executable, "-u", "-c", code, store.uri]

@@ -11,8 +11,11 @@ import tempfile
 import time
 import urllib.request
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
+
+from filelock import FileLock, Timeout
 
 from idealfit.spec import TrackingError
 from idealfit.tracking import address
@@ -42,7 +45,7 @@ class UiServer:
 
     def __init__(self, uri: str, port: int | None = None) -> None:
         self._uri = uri
-        self._port = _choose_port(port)
+        self._port, self._claim = _claim_port(port)
         self.address = f"http://{HOST}:{self._port}"
 
     def __enter__(self) -> Self:
@@ -82,6 +85,7 @@ class UiServer:
                 os.killpg(self._process.pid, sign)
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(STOP_S)
+        self._claim.release()
         self._log.close()
 
     def wait_ready(self, timeout_s: float = 120.0) -> None:
@@ -114,14 +118,28 @@ class UiServer:
         return address.scrub("\n".join(lines[-8:]), self._uri)
 
 
-def _choose_port(port: int | None) -> int:
-    if port is not None and not _is_free(port):
+def _claim_port(port: int | None) -> tuple[int, FileLock]:
+    """A port and the right to serve there: a server binds it only a second after it was chosen."""
+    if lock := _claim(port or DEFAULT_PORT):
+        return port or DEFAULT_PORT, lock
+    if port:
         raise TrackingError(f"Port {port} is taken. Choose another one, or none to get a free one.")
-    if port is not None or _is_free(DEFAULT_PORT):
-        return port or DEFAULT_PORT
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    while True:
+        with socket.socket() as probe:
+            probe.bind((HOST, 0))
+            free = int(probe.getsockname()[1])
+        if lock := _claim(free):
+            return free, lock
+
+
+def _claim(port: int) -> FileLock | None:
+    lock = FileLock(Path(tempfile.gettempdir(), f"idealfit-ui-{os.getuid()}-{port}.lock"))
+    with suppress(Timeout):
+        lock.acquire(timeout=0)
+        if _is_free(port):
+            return lock
+        lock.release()
+    return None
 
 
 def _is_free(port: int) -> bool:
