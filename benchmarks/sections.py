@@ -65,13 +65,13 @@ def peers(figures: Figures) -> Rows:
 def pruning(figures: Figures) -> Rows:
     """Time to a good score."""
     time = "time to 99 % of the best score, of that without"
-    yield "space", "good trials", "pruner", time, "whole study, of that without", "best"
+    yield "space", "epochs", "good trials", "pruner", time, "whole study, of that without", "best"
     for space, rows in figures["spaces"].items():
         good = f"{rows['good_trials']} of {rows['num_trials']}"
         for name in ("none", "hyperband", "asha"):
             row = rows[name]
             ratios = f"{row['reached_over_none']:.2f}", f"{row['span_over_none']:.2f}"
-            yield space, good, name, *ratios, f"{row['best']:.4f}"
+            yield space, str(rows["num_epochs"]), good, name, *ratios, f"{row['best']:.4f}"
 
 
 def options(figures: Figures) -> Rows:
