@@ -89,7 +89,7 @@ def machine() -> dict[str, Any]:
     """Where a result was measured: hardware, versions, commit."""
     commit = _git("rev-parse", "--short=7", "HEAD").stdout.strip()
     written_here = [f":!{path}" for path in ("benchmarks/results", "docs/benchmarks.md", "README.md")]
-    if _git("diff", "--quiet", "HEAD", "--", ".", *written_here).returncode:
+    if _git("diff", "--quiet", "HEAD", "--", ".", *written_here).returncode == 1:  # more: no repository
         commit += "-dirty"
     packages = ("idealfit", "torch", "lightning", "optuna", "mlflow", "hydra-core")
     return {

@@ -16,6 +16,7 @@ from idealfit.tracking import serve_ui, sync
 from idealfit.tracking.server import UiServer
 from idealfit.tracking.store import Store
 from idealfit.tracking.ui import study_address
+from private_postgres import free_port
 
 
 @pytest.fixture
@@ -74,8 +75,7 @@ def test_a_default_port_that_is_taken_is_replaced(uri: str, monkeypatch: pytest.
 
 
 def test_two_servers_that_start_at_once_take_two_ports(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     monkeypatch.setattr("idealfit.tracking.server.DEFAULT_PORT", port)
     first = UiServer(uri)  # it listens only later
     second = UiServer(uri)

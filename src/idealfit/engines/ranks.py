@@ -73,6 +73,14 @@ class _Rank:
         if self.exit_code is None:
             os.kill(self.pid, signal_number)  # not reaped: the number is still its own
 
+    def take_dump(self) -> bytes:
+        """What it wrote to `dumps` since the last time."""
+        self.dumps.seek(0)  # forked: it is the rank's own position too
+        text = self.dumps.read()
+        self.dumps.seek(0)
+        self.dumps.truncate()
+        return text
+
     def result(self, spec: TrialSpec) -> TrialResult | None:
         """What came of it; None while that is open, or where we ended it."""
         if self.received.endswith(b"\n"):
@@ -130,10 +138,7 @@ class Ranks:
             rank.signal(DUMP_SIGNAL)
         time.sleep(RANKS_DUMP_S)
         for rank in self._ranks:
-            rank.dumps.seek(0)  # forked: it is the rank's own position
-            if text := rank.dumps.read():
-                rank.dumps.seek(0)
-                rank.dumps.truncate()
+            if text := rank.take_dump():
                 os.write(sys.stderr.fileno(), b"Rank %d:\n%s\n" % (rank.number, text))
 
     def _watch(self, spec: TrialSpec, stop: threading.Event) -> TrialResult:

@@ -120,33 +120,16 @@ class UiServer:
 
 def _claim_port(port: int | None) -> tuple[int, FileLock]:
     """A port and the right to serve there: a server binds it only a second after it was chosen."""
-    if lock := _claim(port or DEFAULT_PORT):
-        return port or DEFAULT_PORT, lock
-    if port:
-        raise TrackingError(f"Port {port} is taken. Choose another one, or none to get a free one.")
-    while True:
+    for candidate in (port,) if port else (DEFAULT_PORT, 0):
         with socket.socket() as probe:
-            probe.bind((HOST, 0))
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that just was in use counts as free
+            try:
+                probe.bind((HOST, candidate))
+            except (OSError, OverflowError):
+                continue
             free = int(probe.getsockname()[1])
-        if lock := _claim(free):
-            return free, lock
-
-
-def _claim(port: int) -> FileLock | None:
-    lock = FileLock(Path(tempfile.gettempdir(), f"idealfit-ui-{os.getuid()}-{port}.lock"))
-    with suppress(Timeout):
-        lock.acquire(timeout=0)
-        if _is_free(port):
-            return lock
-        lock.release()
-    return None
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that just was in use counts as free
-        try:
-            probe.bind((HOST, port))
-        except (OSError, OverflowError):
-            return False
-    return True
+        claim = FileLock(Path(tempfile.gettempdir(), f"idealfit-ui-{os.getuid()}-{free}.lock"))
+        with suppress(Timeout):
+            claim.acquire(timeout=0)
+            return free, claim
+    raise TrackingError(f"Port {port} is taken. Choose another one, or none to get a free one.")
