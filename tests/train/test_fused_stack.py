@@ -135,6 +135,7 @@ NETS: dict[str, tuple[MakeNet, tuple[int, int, int]]] = {
     "conv by depth": (lambda _: on_pixels(nn.Conv2d(2, 2, 3, padding=1, groups=2)), (2, 8, 8)),
     "batch norm first": (lambda _: on_pixels(nn.BatchNorm2d(2)), (2, 8, 8)),
     "dropout on images": (lambda _: on_pixels(nn.Dropout(0.5)), (2, 8, 8)),
+    "fast dropout on images": (lambda k: on_pixels(models.Dropout(0.1 + 0.2 * k)), (2, 8, 8)),
     "linear without bias": (
         lambda _: nn.Sequential(nn.Flatten(), nn.Linear(128, 8, bias=False), nn.Linear(8, 5)),
         (2, 8, 8),

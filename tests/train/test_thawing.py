@@ -73,6 +73,13 @@ def test_a_thawing_fit_goes_on_with_the_same_bits(
     assert run(tuned, "resumed", stop=threading.Event()).bits == straight.bits
 
 
+def test_a_body_gets_its_momentum_later_than_its_head(tuned: JSON, run: Callable[..., Any], weights: Path) -> None:
+    """Torch's fused SGD cannot do that, so a fit that thaws takes another."""
+    tuned["model"]["thaw_epoch"] = 1
+    tuned["optimizer"] = {"_target_": "torch.optim.SGD", "lr": 0.01, "momentum": 0.9}
+    assert len(moved(run(tuned).directory, weights)) == 5
+
+
 def test_frozen_weights_are_neither_shrunk_nor_decayed(tuned: JSON, run: Callable[..., Any], weights: Path) -> None:
     tuned["trainer"] |= {"l1": 0.1, "max_norm": 0.1}
     tuned["optimizer"]["weight_decay"] = 1.0

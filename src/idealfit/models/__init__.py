@@ -3,6 +3,7 @@
 from idealfit.models.alexnet import AlexNet as AlexNet
 from idealfit.models.cnn import CNN as CNN
 from idealfit.models.dbn import DBN as DBN
+from idealfit.models.dropout import Dropout as Dropout
 from idealfit.models.estimators import KNN as KNN
 from idealfit.models.estimators import SVM as SVM
 from idealfit.models.estimators import Forest as Forest

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from idealfit.models.dropout import Dropout
 from idealfit.spec import ConfigError, nearest
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -60,7 +61,7 @@ def has_small_images(image_shape: tuple[int, int, int]) -> bool:
 
 def dropout_layers(probability: float) -> list[nn.Module]:
     """A dropout layer, or nothing at probability 0: a layer that does nothing still costs a call."""
-    return [nn.Dropout(probability)] if probability else []
+    return [Dropout(probability)] if probability else []
 
 
 def in_order(activation: nn.Module, norm: list[nn.Module], *, norm_after: bool) -> list[nn.Module]:

@@ -22,8 +22,7 @@ from idealfit.objective import constants_of
 from idealfit.predictions import Predictions
 from idealfit.record import BEST_WEIGHTS
 from idealfit.spec import JSON, ConfigError, Objective, Reporter, StopSignal
-from idealfit.train.allocator import kept_memory
-from idealfit.train.assembly import cheap_device_checks, device_facts, early_stopping, make_trainer, quiet
+from idealfit.train.assembly import device_facts, early_stopping, lean, make_trainer
 from idealfit.train.batches import ChunkLoader, EpochLoader, PieceLoader
 from idealfit.train.callbacks import EpochEnd, EpochSeeds, History, Interrupted, Interruption
 from idealfit.train.checkpoints import LAST_CHECKPOINT, Checkpoints
@@ -105,7 +104,7 @@ def fit(
     started = time.perf_counter()
     if num_threads is not None:
         torch.set_num_threads(num_threads)
-    with quiet(), cheap_device_checks(), kept_memory():
+    with lean():
         parts = make_parts(config, objective=objective, trusted=trusted_packages, refit=refit)
         telling: dict[str, Any] = {"objective": objective, "reporter": reporter, "on_epoch": on_epoch}
         if isinstance(parts.net, Estimator):

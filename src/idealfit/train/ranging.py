@@ -16,8 +16,7 @@ from torch.optim import Optimizer
 
 from idealfit.models.estimators import Estimator
 from idealfit.spec import JSON, ConfigError, Objective, StopSignal
-from idealfit.train.allocator import kept_memory
-from idealfit.train.assembly import cheap_device_checks, device_facts, make_trainer, quiet
+from idealfit.train.assembly import device_facts, lean, make_trainer, quiet
 from idealfit.train.callbacks import EpochSeeds, Interrupted
 from idealfit.train.fit import make_trainee, own_sigint
 from idealfit.train.parts import Parts, make_parts
@@ -130,7 +129,7 @@ def range_test(
     if num_threads is not None:
         torch.set_num_threads(num_threads)
     found = RangeTest()
-    with quiet(), cheap_device_checks(), kept_memory():
+    with lean():
         config = {**config, "scheduler": None}  # some set a momentum of their own before the first step
         parts = rangeable(make_parts(config, objective=objective, trusted=trusted_packages), len(rates))
         trainee = make_trainee(parts)

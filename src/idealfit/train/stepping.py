@@ -27,9 +27,10 @@ def make_optimizer(
     node = scaled_rates(config["optimizer"], lr_factor(trainer, config["data"].get("batch_size")))
     offered: dict[str, Any] = {"params": parameters_to_optimize(net, node, start)}
     # One kernel for all parameters makes the whole step of a small network 1.2 times as fast. It scales half-precision
-    # gradients back itself, where they could not be clipped any more.
+    # gradients back itself, where they could not be clipped any more; that of SGD fails where a weight joins later.
     is_real = all(parameter.is_floating_point() for parameter in net.parameters())
-    if is_real and trainer.precision != "16-mixed" and not {"foreach", "differentiable", "capturable"} & node.keys():
+    is_fusible = is_real and trainer.precision != "16-mixed" and not start.thaws()
+    if is_fusible and not {"foreach", "differentiable", "capturable"} & node.keys():
         offered["fused"] = True
     optimizer: Optimizer = build(node, expect=Optimizer, trusted=trusted, extra=offered)
     return optimizer

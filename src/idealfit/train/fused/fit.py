@@ -13,8 +13,7 @@ import torch
 
 from idealfit.config.schema import TrainerConfig
 from idealfit.spec import UserError
-from idealfit.train.allocator import kept_memory
-from idealfit.train.assembly import cheap_device_checks, device_facts, make_trainer, quiet
+from idealfit.train.assembly import device_facts, lean, make_trainer
 from idealfit.train.batches import ChunkLoader
 from idealfit.train.callbacks import Interrupted
 from idealfit.train.fit import own_sigint
@@ -45,7 +44,7 @@ def fit_group(arrivals: Arrivals, *, max_trials: int, num_threads: int | None, o
     """
     if num_threads is not None:
         torch.set_num_threads(num_threads)
-    with quiet(), cheap_device_checks(), kept_memory(), tempfile.TemporaryDirectory() as root_dir:
+    with lean(), tempfile.TemporaryDirectory() as root_dir:
         _Session(arrivals, max_trials, on_room, Path(root_dir)).run()
 
 

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from idealfit.models.dropout import Dropout, kept_from
 from idealfit.train.fused.errors import NotFusableError
 from idealfit.train.fused.noise import Noise
 
@@ -146,22 +147,41 @@ class StackedDropout(nn.Module):
         probabilities = [cast("nn.Dropout", layer).p for layer in layers]
         if any(p >= 1.0 for p in probabilities):
             raise NotFusableError("dropout that drops everything")
-        self.register_buffer("keep", torch.tensor([1.0 - p for p in probabilities], dtype=torch.float64), False)
-        scale = torch.stack([torch.tensor(1.0).div_(1.0 - p) for p in probabilities])
+        limit, scale = self._limits(probabilities)
+        self.register_buffer("limit", limit, False)
         self.register_buffer("scale", scale, False)
 
     def forward(self, rows: Tensor) -> Tensor:
         """`[B, ...]` or `[K * B, ...]` to `[K * B, ...]`; in eval mode as it came."""
         if not self.training:
             return rows
-        if self.keep.device != rows.device:  # the other layers hold views of what lies there; these numbers are its own
+        if (
+            self.limit.device != rows.device
+        ):  # the other layers hold views of what lies there; these numbers are its own
             self.to(rows.device)
         inputs = self._fold.unfolded(rows)
         shape = (-1, *(1,) * rows.ndim)
-        drawn = self._fold.noise.uniform(inputs[0])  # [K or 1, B, ...]
-        is_kept = drawn < cast("Tensor", self.keep).view(shape)
+        is_kept = self._is_kept(inputs[0], cast("Tensor", self.limit).view(shape))
         mask = is_kept * cast("Tensor", self.scale).to(rows.dtype).view(shape)
         return (inputs * mask).flatten(0, 1)
+
+    def _limits(self, probabilities: Sequence[float]) -> tuple[Tensor, Tensor]:
+        scale = torch.stack([torch.tensor(1.0).div_(1.0 - p) for p in probabilities])
+        return torch.tensor([1.0 - p for p in probabilities], dtype=torch.float64), scale
+
+    def _is_kept(self, like: Tensor, limit: Tensor) -> Tensor:
+        return self._fold.noise.uniform(like) < limit  # [K or 1, B, ...]
+
+
+class StackedFastDropout(StackedDropout):
+    """`models.Dropout` of each trial, by the numbers that it draws on a CPU."""
+
+    def _limits(self, probabilities: Sequence[float]) -> tuple[Tensor, Tensor]:
+        lowest, scale = zip(*map(kept_from, probabilities), strict=True)
+        return torch.tensor(lowest), torch.tensor(scale, dtype=torch.float64)
+
+    def _is_kept(self, like: Tensor, limit: Tensor) -> Tensor:
+        return self._fold.noise.levels(like) >= limit
 
 
 STACKED: dict[type[nn.Module], type[nn.Module]] = {
@@ -170,6 +190,7 @@ STACKED: dict[type[nn.Module], type[nn.Module]] = {
     nn.BatchNorm1d: StackedBatchNorm,
     nn.BatchNorm2d: StackedBatchNorm,
     nn.Dropout: StackedDropout,
+    Dropout: StackedFastDropout,
 }
 """Layers of a trial, and what holds those of all trials. By exact type: a subclass may do anything."""
 

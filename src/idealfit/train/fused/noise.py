@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from idealfit.data.rng import epoch_seed
+from idealfit.models.dropout import levels
 
 
 class Noise:
@@ -34,7 +35,12 @@ class Noise:
 
         In double precision: these are the numbers that torch's own dropout on a CPU compares with its probability.
         """
-        drawn = torch.stack(
-            [torch.empty_like(like, dtype=torch.float64).uniform_(generator=each) for each in self._generators]
-        )
+        return self._drawn(lambda each: torch.empty_like(like, dtype=torch.float64).uniform_(generator=each))
+
+    def levels(self, like: Tensor) -> Tensor:
+        """The numbers that `models.Dropout` draws, of a shape like those of `uniform`."""
+        return self._drawn(lambda each: levels(like, each))
+
+    def _drawn(self, draw: Callable[[torch.Generator], Tensor]) -> Tensor:
+        drawn = torch.stack([draw(each) for each in self._generators])
         return drawn if self._generator_of is None else drawn.index_select(0, self._generator_of)
