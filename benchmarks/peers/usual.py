@@ -30,13 +30,22 @@ IS_PRUNED = os.environ.get("PEER_PRUNED", "") == "1"
 BATCH_SIZE = 128
 
 
+def perceptron(depth: int, dropout: float) -> MLP:
+    """The network of idealfit, initial weights included, with torch's dropout, as its users write it."""
+    net = MLP(image_shape=(1, 28, 28), num_classes=10, depth=depth, width=128, dropout=dropout)
+    for index, layer in enumerate(net.layers):
+        if isinstance(layer, nn.Dropout):
+            net.layers[index] = nn.Dropout(layer.p)
+    return net
+
+
 class LitClassifier(pl.LightningModule):
     """A perceptron with `depth` hidden layers of 128 units."""
 
     def __init__(self, lr: float, dropout: float, depth: int) -> None:
         super().__init__()
         self.save_hyperparameters()
-        self.net = MLP(image_shape=(1, 28, 28), num_classes=10, depth=depth, width=128, dropout=dropout)
+        self.net = perceptron(depth, dropout)
         self.loss = nn.CrossEntropyLoss()
         self.train_accuracy = torchmetrics.Accuracy(task="multiclass", num_classes=10)
         self.val_accuracy = torchmetrics.Accuracy(task="multiclass", num_classes=10)

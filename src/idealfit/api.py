@@ -217,7 +217,7 @@ def _promote(plan: StudyPlan, composer: Composer, options: PromoteOptions, *, qu
 
 def _launch(launch: Launch, *, quiet: bool, force: bool = False) -> Study:
     from idealfit.promotion.options import PromoteOptions
-    from idealfit.report.artifacts import write_artifacts
+    from idealfit.report.artifacts import load_analysis, write_artifacts
     from idealfit.report.summary import summary
     from idealfit.reproduce.winner import export_winner
     from idealfit.study.display import make_display
@@ -226,9 +226,8 @@ def _launch(launch: Launch, *, quiet: bool, force: bool = False) -> Study:
 
     plan, composer = open_plan(launch)
     display = make_display(quiet=quiet)
-    result = run_study(
-        plan, composer, display=display, at_the_end=AtTheEnd(write_artifacts, export_winner), may_branch=force
-    )
+    at_the_end = AtTheEnd(write_artifacts, export_winner, load_analysis)
+    result = run_study(plan, composer, display=display, at_the_end=at_the_end, may_branch=force)
     if not quiet:
         print(summary(result), flush=True)
     options = PromoteOptions.from_config(plan.root.get("study"))

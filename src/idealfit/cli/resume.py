@@ -26,6 +26,9 @@ def parser() -> ArgumentParser:
 
 def run(args: Namespace) -> int:
     """Go on with it."""
+    from idealfit.engines import warm_up
+
+    warm_up(args.overrides)
     from idealfit.api import resume
 
     root = read_place([word for word in args.overrides if word.startswith("runs_dir=")])[1]

@@ -37,6 +37,9 @@ def run(args: Namespace) -> int:
     if flags:
         through_hydra(lambda config: None, config_name=args.name, flags=flags, overrides=args.overrides)
         return DONE
+    from idealfit.engines import warm_up
+
+    warm_up(args.overrides)
     from idealfit.api import sweep
 
     return exit_code(sweep(args.name, *args.overrides, force=args.force))

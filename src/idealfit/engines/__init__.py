@@ -1,8 +1,9 @@
 """Engines execute attempts: `inline` here, `local` in others, `fused` many in one, all else elsewhere."""
 
+from idealfit.engines.forkserver import close_ahead
 from idealfit.engines.fused import FusedEngine
 from idealfit.engines.inline import InlineEngine
-from idealfit.engines.local import LocalEngine
+from idealfit.engines.local import LocalEngine, warm_up
 from idealfit.engines.ray_engine import RayEngine
 from idealfit.engines.slurm import SlurmEngine
 from idealfit.engines.slurm_session import end_leftovers
@@ -15,5 +16,7 @@ __all__ = [
     "RayEngine",
     "SlurmEngine",
     "WorkersEngine",
+    "close_ahead",
     "end_leftovers",
+    "warm_up",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
@@ -11,6 +12,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from idealfit.engines.failures import TAIL_BYTES
 from idealfit.engines.server import FORK, REQUEST
@@ -27,6 +29,8 @@ class ForkServer:
     """
 
     def __init__(self, preload: Sequence[str], env: Mapping[str, str]) -> None:
+        self._preload = frozenset(preload)
+        self._circumstances = _circumstances(env)
         self._lock = threading.Lock()
         self._control, theirs = socket.socketpair()
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
@@ -43,6 +47,10 @@ class ForkServer:
                 stderr=self._output,
                 start_new_session=True,  # the terminal's Ctrl-C is for the controller alone
             )
+
+    def serves(self, preload: Sequence[str], env: Mapping[str, str]) -> bool:
+        """Whether it is as good as a new one with these arguments."""
+        return self._preload.issuperset(preload) and self._circumstances == _circumstances(env)
 
     def fork(self, task: int, connection: socket.socket, status_fd: int) -> None:
         """Start a worker that talks on `connection`; its process id and exit code come on `status_fd`.
@@ -79,3 +87,32 @@ class ForkServer:
     def discard(self) -> None:
         """Free the output, when nobody asks for last words any more."""
         self._output.close()
+
+
+def _circumstances(env: Mapping[str, str]) -> tuple[dict[str, str], list[str], str]:
+    return {**os.environ, **env}, [str(entry) for entry in sys.path], str(Path.cwd())
+
+
+_ahead: list[ForkServer] = []
+
+
+def start_ahead(preload: Sequence[str], env: Mapping[str, str]) -> None:
+    """Start the server that `claimed` will be asked for, by a guess: its imports take seconds."""
+    _ahead.append(ForkServer(preload, env))
+
+
+def claimed(preload: Sequence[str], env: Mapping[str, str]) -> ForkServer:
+    """The server that was started ahead, if it will do, else a new one."""
+    if _ahead and _ahead[0].serves(preload, env):
+        return _ahead.pop()
+    close_ahead()
+    return ForkServer(preload, env)
+
+
+@atexit.register
+def close_ahead() -> None:
+    """End a server that was started ahead and that nobody has claimed."""
+    while _ahead:
+        server = _ahead.pop()
+        server.close()
+        server.discard()

@@ -14,7 +14,7 @@ from typing import Literal
 
 from idealfit.engines import hardware
 from idealfit.engines.failures import failed, interrupted, timed_out
-from idealfit.engines.forkserver import ForkServer
+from idealfit.engines.forkserver import ForkServer, claimed, start_ahead
 from idealfit.engines.pool import SlotPool, Task, checked_slots, checked_timeout
 from idealfit.engines.worker import DUMP_SIGNAL, STOP, name_of, request_of
 from idealfit.engines.worker_link import Timers, WorkerLink, end_without_result
@@ -31,6 +31,9 @@ PRELOAD = (
     "idealfit.trial",
 )
 DUMP_S = 1.0  # time for a hung worker to write down where it hangs
+
+
+FUSED = "idealfit.group"  # what a group of fused trials needs, too
 
 
 class LocalEngine:
@@ -69,7 +72,7 @@ class LocalEngine:
         self._num_threads = max(1, cores // num_slots)
         self._ids = itertools.count()
         self._pool: SlotPool[Task] = SlotPool(num_slots)
-        self._server = ForkServer(preload, _environment(self._num_threads))
+        self._server = claimed(preload, _environment(self._num_threads))
 
     @property
     def num_slots(self) -> int:
@@ -221,3 +224,17 @@ def _environment(num_threads: int) -> dict[str, str]:
         # NumPy's and SciPy's BLAS starts its threads while it is imported, and a process with threads must not fork.
         "OPENBLAS_NUM_THREADS": "1",
     }
+
+
+def warm_up(overrides: Sequence[str]) -> None:
+    """Begin the imports of a study's workers while its command line is still being read.
+
+    By a guess at its engine; an engine that turns out another one starts its workers as ever.
+    """
+    given = dict(override.partition("=")[::2] for override in overrides)
+    if given.get("engine", "local") not in ("local", "fused"):
+        return
+    cores, slots = hardware.usable_cores(), given.get("engine.slots", "")
+    num_slots = int(slots) if slots.isdecimal() else 0
+    num_slots = num_slots or hardware.default_slots(len(hardware.device_ids()), cores)
+    start_ahead((*PRELOAD, FUSED), _environment(max(1, cores // num_slots)))

@@ -41,8 +41,9 @@ def main(control_fd: int, preload: Sequence[str]) -> None:
                 importlib.import_module(name)
             except Exception:  # noqa: BLE001 - the first trial that needs it says so in its own log
                 traceback.print_exc()
-    gc.collect()
-    gc.freeze()  # the collector of a worker leaves these objects alone, so their pages stay shared
+    # The collector of a worker leaves these objects alone, so their pages stay shared. What little of them is garbage
+    # may stay: to look for it would keep the first trial waiting for a third of a second.
+    gc.freeze()
     try:
         _Server(socket.socket(fileno=control_fd)).serve()
     except Exception:  # noqa: BLE001 - our own fault: its text reaches the user as the server's last words

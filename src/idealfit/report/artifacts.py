@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 from pathlib import Path
 
 from idealfit.report.html.exports import Format, write_study
+from idealfit.report.html.importance import MIN_TRIALS
 from idealfit.report.html.reading import StudyData, read_study
 from idealfit.report.leaderboard import write_csv
 from idealfit.spec import StudyError
@@ -45,6 +48,13 @@ def write_report(study_dir: Path, destination: Path, format: Format) -> Path:
         return write_study(study, destination, format, sweep=_command(study_dir))
     except OSError as error:
         raise StudyError(f"cannot write the report to {destination}: {error}. Name another by --output.") from None
+
+
+def load_analysis(num_trials: int) -> None:
+    """Import what a report of so many trials takes to say which parameter matters: a second, if it comes last."""
+    if num_trials >= MIN_TRIALS:
+        with contextlib.suppress(ImportError):  # the report will say so
+            importlib.import_module("optuna.importance")
 
 
 def write_artifacts(result: StudyResult) -> Path:

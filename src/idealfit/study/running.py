@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +22,7 @@ from idealfit.engines import (
     RayEngine,
     SlurmEngine,
     WorkersEngine,
+    close_ahead,
     end_leftovers,
 )
 from idealfit.engines.local import PRELOAD
@@ -54,10 +57,13 @@ class AtTheEnd:
     Attributes:
         write_report: Called with the result; the folder that it writes goes to the parent run too.
         export: Work that makes a model of the winner, as `reproduce.winner.export_winner`; None makes none.
+        load: Called with the budget of trials, on a thread, while the first workers import: to import what the report
+            of so many will take.
     """
 
     write_report: WriteReport
     export: Work | None = None
+    load: Callable[[int], None] = lambda num_trials: None
 
 
 def run_study(
@@ -155,6 +161,7 @@ def make_engine(
             "say": say,
         },
     )
+    close_ahead()  # no engine of the kind that was guessed
     return engine
 
 
@@ -216,6 +223,7 @@ class _Session:
         """Check, train, report."""
         self._display.open(self._progress)
         self._progress.phase = "checking that every kind of trial can start"
+        threading.Thread(target=at_the_end.load, args=[self._plan.budget.trials]).start()
         facts = self._checked()
         if facts is None:
             return study_result(self._plan, "interrupted", "stopped on request before training")
@@ -225,8 +233,10 @@ class _Session:
         result = self._train()
         notify_end(self._notifier, result)
         self._progress.phase = "writing the report"
-        report_dir = self._reported(at_the_end.write_report, result)
-        self._mirror.finish(result, report_dir, self._model(at_the_end.export, result))
+        with ThreadPoolExecutor(1) as pool:  # the model is made by a worker meanwhile
+            model = pool.submit(self._model, at_the_end.export, result)
+            report_dir = self._reported(at_the_end.write_report, result)
+        self._mirror.finish(result, report_dir, model.result())
         self._notifier.close()
         return result
 
