@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 
 import pytest
 import torch
@@ -48,11 +49,12 @@ def trained(
     return [weight.detach() for weight in weights], optimizer
 
 
-@pytest.mark.parametrize("skip", [-1, 0, 2])
-@pytest.mark.parametrize("name", QUICK | AS_IT_IS)
+# Torch's fused SGD cannot give a weight its first momentum later than another.
+CASES = [pair for pair in product(QUICK | AS_IT_IS, (-1, 0, 2)) if pair != ("nesterov", 0)]
+
+
+@pytest.mark.parametrize(("name", "skip"), CASES)
 def test_each_optimizer_ends_with_the_bits_of_its_own_step(name: str, skip: int) -> None:
-    if name == "nesterov" and skip == 0:
-        pytest.skip("torch's fused SGD cannot give a weight its first momentum later than another")
     make = (QUICK | AS_IT_IS)[name]
     (quick, one), (plain, other) = trained(make, quick_step, skip=skip), trained(make, lambda o: o.step, skip=skip)
     for mine, theirs in zip(quick, plain, strict=True):

@@ -161,16 +161,16 @@ class StackedDropout(nn.Module):
             self.to(rows.device)
         inputs = self._fold.unfolded(rows)
         shape = (-1, *(1,) * rows.ndim)
-        is_kept = self._is_kept(inputs[0], cast("Tensor", self.limit).view(shape))
-        mask = is_kept * cast("Tensor", self.scale).to(rows.dtype).view(shape)
-        return (inputs * mask).flatten(0, 1)
+        kept = self._kept(inputs[0], cast("Tensor", self.limit).view(shape))
+        return (inputs * kept.to(rows.dtype).mul_(cast("Tensor", self.scale).to(rows.dtype).view(shape))).flatten(0, 1)
 
     def _limits(self, probabilities: Sequence[float]) -> tuple[Tensor, Tensor]:
         scale = torch.stack([torch.tensor(1.0).div_(1.0 - p) for p in probabilities])
         return torch.tensor([1.0 - p for p in probabilities], dtype=torch.float64), scale
 
-    def _is_kept(self, like: Tensor, limit: Tensor) -> Tensor:
-        return self._fold.noise.uniform(like) < limit  # [K or 1, B, ...]
+    def _kept(self, like: Tensor, limit: Tensor) -> Tensor:
+        """`[K, B, ...]`: true or 1 for what is kept."""
+        return self._fold.noise.uniform(like) < limit
 
 
 class StackedFastDropout(StackedDropout):
@@ -180,8 +180,8 @@ class StackedFastDropout(StackedDropout):
         lowest, scale = zip(*map(kept_from, probabilities), strict=True)
         return torch.tensor(lowest), torch.tensor(scale, dtype=torch.float64)
 
-    def _is_kept(self, like: Tensor, limit: Tensor) -> Tensor:
-        return self._fold.noise.levels(like) >= limit
+    def _kept(self, like: Tensor, limit: Tensor) -> Tensor:
+        return (self._fold.noise.levels(like) - limit).ge_(0)  # whole numbers: exact, and faster than a comparison
 
 
 STACKED: dict[type[nn.Module], type[nn.Module]] = {
