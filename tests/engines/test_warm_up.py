@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from idealfit.cli.app import main
 from idealfit.engines import LocalEngine, close_ahead, forkserver, warm_up
 from idealfit.engines.forkserver import ForkServer
 
@@ -40,6 +42,24 @@ def test_the_engine_takes_the_server_that_was_started_for_it(started: list[ForkS
         assert is_alive(started[0])
     finally:
         engine.close()
+    assert not is_alive(started[0])
+
+
+@pytest.mark.parametrize("engine", ["local", "fused"])
+def test_a_whole_sweep_starts_one_server(
+    started: list[ForkServer], engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing that reads the command changes what the server was started with."""
+    monkeypatch.chdir(tmp_path)
+    words = [f"engine={engine}", "study.budget.trials=1", "trainer.max_epochs=1", "tracking=none"]
+    assert main(["sweep", "lr_dropout_depth", *words]) == 0
+    assert len(started) == 1
+
+
+def test_a_mistyped_key_leaves_no_server(started: list[ForkServer], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sweep", "lr_dropout_depth", "study.bugdet.trials=1"]) == 2
+    assert "study.budget.trials" in capsys.readouterr().err
+    close_ahead()  # as the end of the process does
     assert not is_alive(started[0])
 
 
