@@ -223,7 +223,8 @@ class _Session:
         """Check, train, report."""
         self._display.open(self._progress)
         self._progress.phase = "checking that every kind of trial can start"
-        threading.Thread(target=at_the_end.load, args=[self._plan.budget.trials]).start()
+        # A daemon: nobody who presses Ctrl-C waits for an import.
+        threading.Thread(target=at_the_end.load, args=[self._plan.budget.trials], daemon=True).start()
         facts = self._checked()
         if facts is None:
             return study_result(self._plan, "interrupted", "stopped on request before training")
