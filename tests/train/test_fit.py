@@ -160,8 +160,9 @@ def test_one_cycle_steps_once_a_batch_and_ends_where_it_should(config: Any, run:
 )
 def test_every_loss_trains(config: Any, run: Any, loss: str) -> None:
     config["loss"] = {"_target_": f"torch.nn.{loss}"}
+    config["trainer"]["max_epochs"] = 4
     curve = run(config).result.curves["val/loss"]
-    assert curve[-1] < 0.95 * curve[0]
+    assert curve[-1] < 0.9 * curve[0]
 
 
 def test_a_summed_loss_is_reported_per_image(config: Any, run: Any) -> None:

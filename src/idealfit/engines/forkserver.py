@@ -30,18 +30,17 @@ class ForkServer:
 
     def __init__(self, preload: Sequence[str], env: Mapping[str, str]) -> None:
         self._preload = frozenset(preload)
-        self._circumstances = _circumstances(env)
+        self._circumstances = environment, path, _ = _circumstances(env)
         self._lock = threading.Lock()
         self._control, theirs = socket.socketpair()
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
-        path = [str(entry) for entry in sys.path]
         code = f"import sys; sys.path[:] = {path!r}; from idealfit.engines.server import main"
         code += f"; main({theirs.fileno()}, {list(preload)!r})"
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", code],
                 pass_fds=[theirs.fileno()],
-                env={**os.environ, **env},
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=self._output,
                 stderr=self._output,
@@ -90,6 +89,7 @@ class ForkServer:
 
 
 def _circumstances(env: Mapping[str, str]) -> tuple[dict[str, str], list[str], str]:
+    """What a server started now would find: environment, import path, working directory."""
     return {**os.environ, **env}, [str(entry) for entry in sys.path], str(Path.cwd())
 
 

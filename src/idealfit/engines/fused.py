@@ -13,14 +13,14 @@ from concurrent.futures import Future
 from idealfit.engines import hardware
 from idealfit.engines.failures import interrupted
 from idealfit.engines.group_task import GroupTask, Seat
-from idealfit.engines.local import PRELOAD, LocalEngine
+from idealfit.engines.local import GROUP_MODULE, PRELOAD, LocalEngine
 from idealfit.engines.pool import checked_slots, checked_timeout
 from idealfit.engines.shapes import shape_of
 from idealfit.engines.worker import name_of
 from idealfit.protocol import num_rounds
 from idealfit.spec import TrialResult, TrialSpec, Work
 
-FUSES = {"idealfit.trial:run_trial": "idealfit.group:run_group"}
+FUSES = {"idealfit.trial:run_trial": f"{GROUP_MODULE}:run_group"}
 """Works that several trials can do together, and the work that does it for a group, by name."""
 MIN_GROUP = 4  # below that, groups are not worth a worker of their own
 CPU_GROUP = 8  # more trials in a group are hardly faster, and teach the sampler less

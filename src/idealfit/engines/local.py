@@ -30,10 +30,8 @@ PRELOAD = (
     "idealfit.pruning",
     "idealfit.trial",
 )
+GROUP_MODULE = "idealfit.group"  # what a group of fused trials needs, too
 DUMP_S = 1.0  # time for a hung worker to write down where it hangs
-
-
-FUSED = "idealfit.group"  # what a group of fused trials needs, too
 
 
 class LocalEngine:
@@ -237,4 +235,4 @@ def warm_up(overrides: Sequence[str]) -> None:
     cores, slots = hardware.usable_cores(), given.get("engine.slots", "")
     num_slots = int(slots) if slots.isdecimal() else 0
     num_slots = num_slots or hardware.default_slots(len(hardware.device_ids()), cores)
-    start_ahead((*PRELOAD, FUSED), _environment(max(1, cores // num_slots)))
+    start_ahead((*PRELOAD, GROUP_MODULE), _environment(max(1, cores // num_slots)))

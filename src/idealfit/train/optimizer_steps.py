@@ -6,7 +6,7 @@ than the kernel. The functions called here are those of `torch.optim` that `step
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,7 +17,7 @@ from torch.optim.adamw import adamw
 from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 from torch.optim.sgd import sgd
 
-Step = Callable[[Sequence[Tensor]], None]
+Step = Callable[[list[Tensor]], None]
 """One step, given the gradients of the optimizer's parameters."""
 
 _OF_ADAM = {"exp_avg": "", "exp_avg_sq": "", "max_exp_avg_sq": "amsgrad"}
@@ -36,7 +36,8 @@ def only_group(optimizer: Optimizer) -> dict[str, Any]:
 
 
 def begin_state(optimizer: Optimizer) -> None:
-    """Make the state that the optimizer itself would make in its first step."""
+    """Make the state that the optimizer itself would make in its first step, and have it count as begun."""
+    optimizer._opt_called = True  # type: ignore[attr-defined]  # or a schedule warns that nobody stepped
     group, states = only_group(optimizer), _STATES.get(type(optimizer))
     if states is None:
         return
@@ -59,7 +60,6 @@ def quick_step(optimizer: Optimizer) -> Callable[[], Any]:
     if not is_single or not _is_bare(optimizer) or _has_hooks(optimizer):
         return optimizer.step
     begin_state(optimizer)
-    optimizer._opt_called = True  # type: ignore[attr-defined]  # or a schedule warns that nobody stepped
     quick = bare_step(optimizer)
 
     def step() -> None:
@@ -92,7 +92,7 @@ def _has_hooks(optimizer: Optimizer) -> bool:
 def _any_step(optimizer: Optimizer) -> Step:
     parameters = only_group(optimizer)["params"]
 
-    def step(gradients: Sequence[Tensor]) -> None:
+    def step(gradients: list[Tensor]) -> None:
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
         optimizer.step()
@@ -111,11 +111,11 @@ def _adam_step(optimizer: Optimizer) -> Step:
     averages, squares, steps = ([state[name] for state in states] for name in ("exp_avg", "exp_avg_sq", "step"))
     function = adamw if isinstance(optimizer, AdamW) else adam
 
-    def step(gradients: Sequence[Tensor]) -> None:
+    def step(gradients: list[Tensor]) -> None:
         with torch.no_grad():
             function(
                 parameters,
-                list(gradients),
+                gradients,
                 averages,
                 squares,
                 largest,
@@ -137,14 +137,15 @@ def _sgd_step(optimizer: Optimizer) -> Step:
     """What `SGD.step` comes to."""
     group = only_group(optimizer)
     parameters = group["params"]
-    momenta: list[Tensor | None] = [_momentum(optimizer, parameter) for parameter in parameters]
+    states = [optimizer.state.get(parameter, {}) for parameter in parameters]  # asked otherwise, it makes empty ones
+    momenta: list[Tensor | None] = [state.get("momentum_buffer") for state in states]
 
-    def step(gradients: Sequence[Tensor]) -> None:
+    def step(gradients: list[Tensor]) -> None:
         is_first = any(buffer is None for buffer in momenta)
         with torch.no_grad():
             sgd(
                 parameters,
-                list(gradients),
+                gradients,
                 momenta,
                 fused=True,
                 weight_decay=group["weight_decay"],
@@ -159,10 +160,6 @@ def _sgd_step(optimizer: Optimizer) -> Step:
                 optimizer.state[parameter]["momentum_buffer"] = buffer
 
     return step
-
-
-def _momentum(optimizer: Optimizer, parameter: Tensor) -> Tensor | None:
-    return optimizer.state[parameter].get("momentum_buffer") if parameter in optimizer.state else None
 
 
 _BARE: dict[type[Optimizer], Callable[[Optimizer], Step]] = {Adam: _adam_step, AdamW: _adam_step, SGD: _sgd_step}

@@ -37,7 +37,6 @@ class StackedOptimizer:
         device = stack.parameters[0].device
         for optimizer in optimizers:
             begin_state(optimizer)
-            optimizer._opt_called = True  # type: ignore[attr-defined]  # or a schedule warns that nobody stepped
         sweeps = device.type != "cpu" if in_one_sweep is None else in_one_sweep
         self._sweep = _make_sweep(stack, optimizers) if sweeps and kind in BROADCAST else None
         self._steps = [] if self._sweep else [bare_step(optimizer) for optimizer in optimizers]
