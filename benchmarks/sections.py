@@ -48,17 +48,19 @@ def peers(figures: Figures) -> Rows:
         "best",
         "trials a minute",
         "s to score",
-        "idealfit",
+        "over idealfit",
+        "over fused",
     )
     for mode in ("unpruned", "pruned"):
         for name, row in figures.get(mode, {}).items():
             if isinstance(row, Mapping) and "wall_s" in row:
-                times = f"{row['times_idealfit_wall']:.1f} x" if "times_idealfit_wall" in row else ""
+                keys = ("times_idealfit_wall", "times_fused_wall")
                 yield (
                     *(mode, f"{figures[mode]['settings']['images']:,}", name),
                     *(f"{row['wall_s']:.0f}", f"{row['cpu_s']:.0f}", f"{row['peak_mib']:,.0f}"),
                     *(f"{row['best_score']:.4f}", f"{row['trials_per_minute']:.1f}"),
-                    *(f"{row['seconds_to_target']:.0f}", times),
+                    f"{row['seconds_to_target']:.0f}",
+                    *(f"{row[key]:.1f} x" if key in row else "" for key in keys),
                 )
 
 

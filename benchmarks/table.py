@@ -87,8 +87,10 @@ def _against_peers(name: str, study: Mapping[str, Any], how: str) -> tuple[str, 
     peers = [peer for peer in OTHERS if peer in study]
     size = f"{settings['images']:,} images, {settings['epochs']} epochs"
     what = f"{settings['trials']} trials on MNIST ({size}), {how}: against {', '.join(OTHERS[peer] for peer in peers)}"
-    times = [f"{study[peer]['times_idealfit_wall']:.1f} x" for peer in peers]
-    return what, f"{', '.join(times)} as fast", f"`{command_of(name)}`"
+    times = ", ".join(f"{study[peer]['times_idealfit_wall']:.1f} x" for peer in peers)
+    if all("times_fused_wall" in study[peer] for peer in peers):
+        times += "; fused " + ", ".join(f"{study[peer]['times_fused_wall']:.1f} x" for peer in peers)
+    return what, f"{times} as fast", f"`{command_of(name)}`"
 
 
 def command_of(name: str) -> str:

@@ -7,6 +7,8 @@ import re
 from benchmarks import table
 from benchmarks.__main__ import NAMES
 from benchmarks.common import REPOSITORY
+from benchmarks.peers import compare
+from benchmarks.peers.watched import Cost
 
 
 def test_the_page_says_what_is_stored() -> None:
@@ -23,3 +25,11 @@ def test_every_benchmark_that_the_docs_name_runs_by_that_name() -> None:
     named = {name for page in pages for name in re.findall(r"python -m benchmarks (\w+)", page.read_text())}
     assert "fused" in named
     assert named - {"NAME"} <= set(NAMES)
+
+
+def test_each_peer_is_compared_with_the_runs_of_idealfit_around_it() -> None:
+    order = compare.in_turn(["peer", "idealfit", "other"])
+    assert order == ["idealfit", "peer", "idealfit", "other", "idealfit"]
+    one = [(name, Cost(wall_s=wall_s)) for name, wall_s in zip(order, [10.0, 100.0, 30.0, 100.0, 20.0], strict=True)]
+    assert compare.times([one], "peer", "idealfit", lambda cost: cost.wall_s) == [5.0]
+    assert compare.times([one, one], "other", "idealfit", lambda cost: cost.wall_s) == [4.0, 4.0]

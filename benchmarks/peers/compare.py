@@ -4,6 +4,9 @@
     python -m benchmarks.peers --modes pruned --images 30000 --epochs 6 --name peers_pruned
     python -m benchmarks.peers --images 12000 --only idealfit "optuna, lightning"
 
+In a round, idealfit runs before each peer and after the last one, and a peer's time is divided by the mean of the two
+runs around it: a peer takes minutes, and a shared machine does not stay as fast as it was.
+
 Search space (learning rate, dropout, depth of a perceptron), seed (one higher in each further round), the images to
 train on and those to validate, batches, epochs and number of trials are the same; idealfit also measures training
 images after each epoch. A plain Hydra multirun cannot sample, so it gets as many points of a grid. Pruned is by what
@@ -18,6 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -27,7 +31,7 @@ from typing import Any
 import numpy as np
 from torchvision import datasets
 
-from benchmarks.common import REPOSITORY, data_root, interleaved, median, store
+from benchmarks.common import REPOSITORY, data_root, median, store
 from benchmarks.peers.venvs import python_of
 from benchmarks.peers.watched import Cost, watched
 from idealfit.data.split import make_split
@@ -78,6 +82,9 @@ def hydra_multirun(settings: argparse.Namespace) -> list[str]:
     grid = [f"lr={rates}", "dropout=0.1,0.4", "depth=1,3"]
     return [sys.executable, "-m", "benchmarks.peers.hydra_app", "--multirun", "default_logging=true", *grid]
 
+
+OWN = {"idealfit": "idealfit", "idealfit, fused": "fused"}
+"""Those of idealfit, and what they are called in figures."""
 
 VARIANTS: dict[str, Callable[[argparse.Namespace], list[str]]] = {
     "idealfit": idealfit("local"),
@@ -141,39 +148,69 @@ def time_to(target: float, cost: Cost) -> float | None:
     return next((seconds for seconds, score in cost.scores if score >= target), None)
 
 
-def summary(costs: dict[str, list[Cost]], num_trials: int) -> dict[str, Any]:
-    """By variant the medians over the rounds, and how many times as long as idealfit each took, round by round."""
+Round = list[tuple[str, Cost]]
+"""What ran in one round, in order."""
+
+
+def in_turn(names: Sequence[str]) -> list[str]:
+    """The order of a round: idealfit's own variants, and again after each peer."""
+    own, peers = [name for name in names if name in OWN], [name for name in names if name not in OWN]
+    return [*own, *(name for peer in peers for name in (peer, *own))]
+
+
+def beside(one: Round, index: int, own: str) -> list[Cost]:
+    """The runs of `own` nearest to the run at `index`, one on each side where there is one."""
+    before = [cost for name, cost in one[:index] if name == own]
+    after = [cost for name, cost in one[index + 1 :] if name == own]
+    return [*before[-1:], *after[:1]]
+
+
+def times(rounds: Sequence[Round], name: str, own: str, what: Callable[[Cost], float]) -> list[float]:
+    """How many times as much as `own` beside it each run of `name` took."""
+    return [
+        what(cost) / statistics.mean(map(what, nearest))
+        for one in rounds
+        for index, (each, cost) in enumerate(one)
+        if each == name and (nearest := beside(one, index, own))
+    ]
+
+
+def summary(rounds: Sequence[Round], num_trials: int) -> dict[str, Any]:
+    """By variant the medians over its runs, and how many times as long as idealfit's it took, run by run."""
+    costs: dict[str, list[Cost]] = {}
+    for name, cost in (run for one in rounds for run in one):
+        costs.setdefault(name, []).append(cost)
     target = min(max(score for _, score in cost.scores) for each in costs.values() for cost in each)
     rows: dict[str, Any] = {"target_score": target}
     for name, each in costs.items():
         reached = [seconds for cost in each if (seconds := time_to(target, cost)) is not None]
         rows[name] = {
             "wall_s": median([cost.wall_s for cost in each]),
+            "all_wall_s": [cost.wall_s for cost in each],
             "cpu_s": median([cost.cpu_s for cost in each]),
             "peak_mib": median([cost.peak_mib for cost in each]),
             "best_score": median([max(score for _, score in cost.scores) for cost in each]),
             "trials_per_minute": 60 * num_trials / median([cost.wall_s for cost in each]),
             "seconds_to_target": median(reached),
         }
-        if base := costs.get("idealfit"):
-            pairs = list(zip(each, base, strict=False))  # the last round may be on its way
-            rows[name]["times_idealfit_wall"] = median([cost.wall_s / own.wall_s for cost, own in pairs])
-            rows[name]["times_idealfit_cpu"] = median([cost.cpu_s / own.cpu_s for cost, own in pairs])
+        for own, short in OWN.items():
+            if own in costs and name not in OWN:
+                rows[name][f"times_{short}_wall"] = median(times(rounds, name, own, lambda cost: cost.wall_s))
+                rows[name][f"times_{short}_cpu"] = median(times(rounds, name, own, lambda cost: cost.cpu_s))
     return rows
 
 
 def measure(settings: argparse.Namespace, keep: Callable[[dict[str, Any]], None]) -> None:
     """All variants in turn; what is known is kept after each, for a round takes long."""
-    costs: dict[str, list[Cost]] = {name: [] for name in settings.only}
-
-    def timed(name: str) -> float:
-        settings.seed = kept["seed"] + len(costs[name])
-        costs[name].append(run(name, settings))
-        keep({"settings": kept, **summary({name: each for name, each in costs.items() if each}, settings.trials)})
-        return costs[name][-1].wall_s
-
     kept = {key: value for key, value in vars(settings).items() if key not in ("only", "modes", "name")}
-    interleaved({name: lambda name=name: timed(name) for name in costs}, num_rounds=settings.rounds)  # type: ignore[misc]
+    rounds: list[Round] = []
+    for index in range(settings.rounds):
+        settings.seed = kept["seed"] + index
+        rounds.append([])
+        for name in in_turn(settings.only):
+            rounds[-1].append((name, run(name, settings)))
+            print(f"  round {index + 1}/{settings.rounds}  {name}: {rounds[-1][-1][1].wall_s:.4g} s", file=sys.stderr)
+            keep({"settings": kept, **summary(rounds, settings.trials)})
 
 
 def main(words: Sequence[str] = ()) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ from torch import Tensor, nn
 from idealfit.data.cache import open_decoded
 from idealfit.data.loader import ImageData
 from idealfit.data.rng import RandomStream
-from idealfit.data.source import ImageSource
+from idealfit.data.source import ImageArrays, ImageSource
 from idealfit.data.sources.arguments import checked_whole
-from idealfit.data.split import make_folds, make_split, strata, with_validation
+from idealfit.data.split import Split, make_folds, make_split, strata, with_validation
 from idealfit.data.targets import make_targets
 from idealfit.spec import ConfigError, DataError
 
@@ -63,12 +64,7 @@ def open_source(
     """
     checked_whole("batch_size", batch_size)
     checked_whole("eval_batch_size", eval_batch_size)
-    checked_whole("split_seed", split_seed, low=None)
-    if limit is not None:
-        checked_whole("limit", limit)
-    _check_fraction("val_fraction", val_fraction)
-    if test_fraction != 0:
-        _check_fraction("test_fraction", test_fraction)
+    parts = _Parts(val_fraction, test_fraction, split_seed, limit, fold)
     decoded = open_decoded(source, cache_dir)
     targets = make_targets(
         task or {},
@@ -76,17 +72,7 @@ def open_source(
         has_pixels=source.has_pixels,
         has_labels=decoded.arrays.labels.ndim == 2,
     )
-    labels, class_names = strata(
-        decoded.arrays.labels, decoded.arrays.class_names, smallest=max(4, (fold or (0, 0))[1])
-    )
-    test = test_fraction if decoded.arrays.test_images is None else 0
-    if fold is None:
-        split = make_split(
-            labels, class_names, val_fraction=val_fraction, test_fraction=test, seed=split_seed, limit=limit
-        )
-    else:
-        index, folds = fold
-        split = make_folds(labels, class_names, folds=folds, test_fraction=test, seed=split_seed, limit=limit)[index]
+    split = parts.of(decoded.arrays)
     if train_on_val:
         split = with_validation(split)
     if augment is not None:
@@ -101,6 +87,35 @@ def open_source(
         augment=augment,
         unlock_test=unlock_test,
     )
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Which images train, validate and test, as `open_source` was told; checked."""
+
+    val_fraction: float
+    test_fraction: float
+    seed: int
+    limit: int | None
+    fold: tuple[int, int] | None
+
+    def __post_init__(self) -> None:
+        checked_whole("split_seed", self.seed, low=None)
+        if self.limit is not None:
+            checked_whole("limit", self.limit)
+        _check_fraction("val_fraction", self.val_fraction)
+        if self.test_fraction != 0:
+            _check_fraction("test_fraction", self.test_fraction)
+
+    def of(self, arrays: ImageArrays) -> Split:
+        """The parts of these images."""
+        index, folds = self.fold or (0, 0)
+        labels, class_names = strata(arrays.labels, arrays.class_names, smallest=max(4, folds))
+        test = self.test_fraction if arrays.test_images is None else 0
+        drawn: dict[str, Any] = {"test_fraction": test, "seed": self.seed, "limit": self.limit}
+        if self.fold is None:
+            return make_split(labels, class_names, val_fraction=self.val_fraction, **drawn)
+        return make_folds(labels, class_names, folds=folds, **drawn)[index]
 
 
 def check_augment(augment: nn.Module, shape: tuple[int, ...]) -> None:

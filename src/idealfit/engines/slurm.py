@@ -82,16 +82,8 @@ class SlurmEngine(ClusterEngine):
         cpus = max(cpus, devices_per_trial)
         gpus = max(gpus, devices_per_trial) if gpus else 0
         timeout_s = checked_timeout(timeout_s)
-        asked: dict[str, Any] = {
-            "partition": partition,
-            "account": account,
-            "qos": qos,
-            "constraint": constraint,
-            "cpus-per-task": cpus,
-            "gpus-per-node": gpus or None,
-            "mem": f"{round(mem_gb * 1024)}M" if mem_gb else None,
-            "time": time_min,
-        } | {key.replace("_", "-"): value for key, value in (options or {}).items()}
+        place = {"partition": partition, "account": account, "qos": qos, "constraint": constraint}
+        asked = _asked(place, cpus, gpus, mem_gb, time_min) | _long_names(options or {})
         asked = {key: value for key, value in asked.items() if value is not None}
         _check_place(Path(folder), storage)
         _check_cluster(asked)
@@ -110,6 +102,21 @@ class SlurmEngine(ClusterEngine):
         cluster = SlurmCluster(SlurmSession.create(Path(folder)), submission)
         dispatcher = Dispatcher(cluster, num_seats=num_slots, poll_s=poll_s, runs_per_seat=trials_per_job)
         super().__init__(dispatcher, timeout_s)
+
+
+def _asked(place: Mapping[str, Any], cpus: int, gpus: int, mem_gb: float | None, time_min: int) -> dict[str, Any]:
+    """Options of `sbatch` by their long names."""
+    return {
+        **place,
+        "cpus-per-task": cpus,
+        "gpus-per-node": gpus or None,
+        "mem": f"{round(mem_gb * 1024)}M" if mem_gb else None,
+        "time": time_min,
+    }
+
+
+def _long_names(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {key.replace("_", "-"): value for key, value in options.items()}
 
 
 def _check_place(folder: Path, storage: str) -> None:

@@ -175,9 +175,7 @@ def make_plan(
         UserError: Anything that makes no sense, named, with what to do.
     """
     root = composer.root()
-    study = root.get("study") or ({**default, "seed": root["seed"]} if default else None)
-    if not study:
-        raise StudyError("this config describes no study: it has no `study` node. Use a file of sweeps/.")
+    study = _study_node(root, default)
     search = read_search(composer, study, entries=entries or {}, fixed=fixed)
     space = search.space
     objective = make_objective(study["objective"], task_of(root).objective)
@@ -190,11 +188,6 @@ def make_plan(
     if objective.others:
         _check_several(study)
     budget = study["budget"]
-    corners = [(params, make_config(composer, search.derivation, params).config) for params in space.corners()]
-    search.derivation.check(flattened(config) for _, config in corners)
-    devices = {config["trainer"]["devices"] for _, config in corners} | {root["trainer"]["devices"]}
-    if len(devices) > 1:
-        raise SpaceError("trainer.devices says where a trial runs, not what it is: it can't be searched.")
     return StudyPlan(
         name=name,
         question=study["question"],
@@ -213,10 +206,27 @@ def make_plan(
         runs_dir=runs_dir,
         base=base,
         root=root,
-        corners=corners,
+        corners=_corners(composer, search, root),
         overrides=list(overrides),
         launch=launch,
     )
+
+
+def _study_node(root: JSON, default: Mapping[str, Any] | None) -> JSON:
+    study: JSON | None = root.get("study") or ({**default, "seed": root["seed"]} if default else None)
+    if not study:
+        raise StudyError("this config describes no study: it has no `study` node. Use a file of sweeps/.")
+    return study
+
+
+def _corners(composer: Composer, search: Search, root: JSON) -> list[tuple[Params, JSON]]:
+    """The extreme points of the space with their configs, checked."""
+    corners = [(params, make_config(composer, search.derivation, params).config) for params in search.space.corners()]
+    search.derivation.check(flattened(config) for _, config in corners)
+    devices = {config["trainer"]["devices"] for _, config in corners} | {root["trainer"]["devices"]}
+    if len(devices) > 1:
+        raise SpaceError("trainer.devices says where a trial runs, not what it is: it can't be searched.")
+    return corners
 
 
 def journal_path(runs_dir: Path, name: str) -> str:

@@ -59,20 +59,7 @@ def run_single(
         UserError: Wrong input; then there is no record.
     """
     root = composer.root()
-    config = config or composer.trial_config({})
-    spec = TrialSpec(
-        study=study,
-        number=0,
-        config=config,
-        record_dir="",
-        seed=config["seed"],
-        objective=default_objective(config),
-        params=params or {},
-        overrides=list(overrides),
-        trusted_packages=list(root["trusted_packages"]),
-        working_dir=str(Path.cwd()),
-        num_ranks=config["trainer"].get("devices", 1),
-    )
+    spec = _spec(root, config or composer.trial_config({}), study, params or {}, overrides)
     runs_dir = Path(root["runs_dir"]).expanduser().resolve()
     circumstances = Circumstances(runs_dir / study, root, study={"name": study}, on_problem=say)
     engine = _engine(spec)
@@ -94,6 +81,22 @@ def run_single(
     for problem in mirror.not_sent:
         say(f"warning: {problem}")
     return record
+
+
+def _spec(root: JSON, config: JSON, study: str, params: Params, overrides: Sequence[str]) -> TrialSpec:
+    return TrialSpec(
+        study=study,
+        number=0,
+        config=config,
+        record_dir="",
+        seed=config["seed"],
+        objective=default_objective(config),
+        params=params,
+        overrides=list(overrides),
+        trusted_packages=list(root["trusted_packages"]),
+        working_dir=str(Path.cwd()),
+        num_ranks=config["trainer"].get("devices", 1),
+    )
 
 
 def _engine(spec: TrialSpec) -> Engine:

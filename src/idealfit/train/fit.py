@@ -109,41 +109,49 @@ def fit(
         telling: dict[str, Any] = {"objective": objective, "reporter": reporter, "on_epoch": on_epoch}
         if isinstance(parts.net, Estimator):
             found = fit_estimator(parts.net, parts, config["seed"], checkpoint_dir=checkpoint_dir, **telling)
-            return FitResult(outcome="complete", num_epochs=1, fit_seconds=time.perf_counter() - started, **found)
-        trainee = make_trainee(parts)
-        history = History(constants=constants_of(parts.facts()), is_refit=refit)
-        checkpoints = Checkpoints(
-            checkpoint_dir,
-            every_s=parts.trainer.checkpoint_every_s,
-            objective=objective,
-            history=history,
-            stop=stop,
-            network=trainee.network,
-        )
-        layers = pretraining(parts.net, parts.data, config["seed"], stop)
-        callbacks: list[Callback] = [
-            *layers,
-            EpochSeeds(config["seed"], trainee.loader),
-            Interruption(stop, history),
-            *parts.start.thaws(),
-            *latency_probe(objective, parts.data.image_shape, history, trainee.network),
-            _epoch_end(parts, trainee, history, telling),
-            *early_stopping(parts.trainer),
-            checkpoints,
-        ]
-        trainer = make_trainer(parts.trainer, callbacks, root_dir=checkpoint_dir, **trainee.trainer_options)
-        last = checkpoint_dir / LAST_CHECKPOINT
-        with checkpoints.going_on_from(last):
-            is_interrupted = _run(trainer, trainee, parts, last)
-        predictions = None if is_interrupted else _predictions(trainer, trainee, parts, checkpoint_dir / BEST_WEIGHTS)
-    return FitResult(
-        outcome="interrupted" if is_interrupted else "pruned" if history.is_pruned else "complete",
-        curves=history.curves,
-        facts=parts.facts() | device_facts(trainer) | _latency(history) | (layers[0].facts() if layers else {}),
-        num_epochs=history.num_epochs,
-        fit_seconds=time.perf_counter() - started,
-        predictions=predictions,
+            found |= {"outcome": "complete", "num_epochs": 1}
+        else:
+            history = History(constants=constants_of(parts.facts()), is_refit=refit)
+            found = _fit_network(parts, history, config["seed"], stop, checkpoint_dir, telling)
+    return FitResult(fit_seconds=time.perf_counter() - started, **found)
+
+
+def _fit_network(
+    parts: Parts, history: History, seed: int, stop: StopSignal, checkpoint_dir: Path, telling: dict[str, Any]
+) -> dict[str, Any]:
+    """Let Lightning train what has a gradient; what `FitResult` says of it."""
+    trainee = make_trainee(parts)
+    checkpoints = Checkpoints(
+        checkpoint_dir,
+        every_s=parts.trainer.checkpoint_every_s,
+        objective=telling["objective"],
+        history=history,
+        stop=stop,
+        network=trainee.network,
     )
+    layers = pretraining(parts.net, parts.data, seed, stop)
+    callbacks: list[Callback] = [
+        *layers,
+        EpochSeeds(seed, trainee.loader),
+        Interruption(stop, history),
+        *parts.start.thaws(),
+        *latency_probe(telling["objective"], parts.data.image_shape, history, trainee.network),
+        _epoch_end(parts, trainee, history, telling),
+        *early_stopping(parts.trainer),
+        checkpoints,
+    ]
+    trainer = make_trainer(parts.trainer, callbacks, root_dir=checkpoint_dir, **trainee.trainer_options)
+    last = checkpoint_dir / LAST_CHECKPOINT
+    with checkpoints.going_on_from(last):
+        is_interrupted = _run(trainer, trainee, parts, last)
+    predictions = None if is_interrupted else _predictions(trainer, trainee, parts, checkpoint_dir / BEST_WEIGHTS)
+    return {
+        "outcome": "interrupted" if is_interrupted else "pruned" if history.is_pruned else "complete",
+        "curves": history.curves,
+        "facts": parts.facts() | device_facts(trainer) | _latency(history) | (layers[0].facts() if layers else {}),
+        "num_epochs": history.num_epochs,
+        "predictions": predictions,
+    }
 
 
 def _epoch_end(parts: Parts, trainee: Trainee, history: History, telling: dict[str, Any]) -> EpochEnd:

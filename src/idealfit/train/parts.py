@@ -14,19 +14,17 @@ from torch.optim import Optimizer
 
 from idealfit.config.gate import build
 from idealfit.config.schema import AttackConfig, EarlyStoppingConfig, TrainerConfig
-from idealfit.data import DATA_KEYS, ImageData, ImageSource, LoaderData, Mixing, TrainingData, open_source
+from idealfit.data import ImageData, ImageSource, Mixing, TrainingData
 from idealfit.data.rng import derive_seed
 from idealfit.models.estimators import Estimator
 from idealfit.models.whitening import Whitened
-from idealfit.protocol import fold_of
-from idealfit.spec import JSON, ConfigError, Objective
+from idealfit.spec import JSON, Objective
 from idealfit.tasks import MULTI_CLASS, TASKS, Task, task_of
 from idealfit.train.attack import ROBUST_ACCURACY, Attack, make_attack
 from idealfit.train.checks import (
     check_estimator,
     check_look,
     check_net,
-    check_own_data,
     check_own_module,
     check_start,
     check_task,
@@ -35,6 +33,7 @@ from idealfit.train.compiling import check_compiler
 from idealfit.train.evaluation import Evaluation
 from idealfit.train.freezing import Start
 from idealfit.train.measuring import Measure, make_measure
+from idealfit.train.opening import Opened, make_augment, open_data
 from idealfit.train.pretraining import check_pretraining
 from idealfit.train.schedule import Schedule
 from idealfit.train.stepping import make_optimizer, make_schedule
@@ -139,10 +138,6 @@ class Parts:
         return {"task": self.task.name, "num_outputs": self.data.num_outputs}
 
 
-Opened = tuple[TrainingData, ImageSource | None]
-"""A data set, and what it was read from."""
-
-
 def make_parts(
     config: JSON,
     *,
@@ -170,20 +165,9 @@ def make_parts(
     check_task(config, augment)
     data, source = opened or open_data(config, trainer, augment, trusted, train_on_val=refit, unlock_test=unlock_test)
     net = _make_net(config, data, trainer, trusted)
-    # A test brings the weights of the end.
-    start = Start() if unlock_test else prepare(net, config["model"], config=config, fingerprint=data.fingerprint)
-    check_start(start, net, trainer)
-    check_pretraining(net, config["model"], data, trainer)
-    if trainer.look:
-        check_look(net, task)
-    if isinstance(net, Whitened) and not (unlock_test or config["model"].get("weights")):  # else it comes with them
-        fit_whitening(net.whitening, data)
+    start = _prepare_net(net, config, data, trainer, for_test=unlock_test)
     if isinstance(net, Estimator):
         check_estimator(net, augment, trainer, task)
-    elif not unlock_test:  # neither an estimator nor a test takes compiled steps
-        check_compiler(trainer)
-    if isinstance(net, pl.LightningModule):
-        check_own_module(net, trainer)
     loss = build(config["loss"], expect=nn.Module, trusted=trusted)
     optimizer = schedule = None
     if not isinstance(net, Estimator):
@@ -220,6 +204,22 @@ def _make_net(config: JSON, data: TrainingData, trainer: TrainerConfig, trusted:
     return net
 
 
+def _prepare_net(net: nn.Module, config: JSON, data: TrainingData, trainer: TrainerConfig, *, for_test: bool) -> Start:
+    """What training needs before its first step, checked; a test brings the weights of the end."""
+    start = Start() if for_test else prepare(net, config["model"], config=config, fingerprint=data.fingerprint)
+    check_start(start, net, trainer)
+    check_pretraining(net, config["model"], data, trainer)
+    if trainer.look:
+        check_look(net, task_of(config))
+    if isinstance(net, Whitened) and not (for_test or config["model"].get("weights")):  # else it comes with them
+        fit_whitening(net.whitening, data)
+    if not (for_test or isinstance(net, Estimator)):  # neither a test nor an estimator takes compiled steps
+        check_compiler(trainer)
+    if isinstance(net, pl.LightningModule):
+        check_own_module(net, trainer)
+    return start
+
+
 def _check_logged(parts: Parts, objective: Objective) -> None:
     logged = metric_names(parts.measure, parts.more, train_eval=parts.trainer.train_eval)
     logged += [ROBUST_ACCURACY] if parts.attack else []
@@ -238,59 +238,3 @@ def trainer_config(config: JSON) -> TrainerConfig:
     stopping = EarlyStoppingConfig(**node.pop("early_stopping", None) or {})
     attack = AttackConfig(**node.pop("attack", None) or {})
     return TrainerConfig(**node, early_stopping=stopping, attack=attack)
-
-
-def make_augment(config: JSON, trusted: Sequence[str]) -> nn.Module | None:
-    """What changes training images, as `config` says.
-
-    Raises:
-        UserError: It does not exist, or is not trusted.
-    """
-    return build(config["augment"], expect=nn.Module, trusted=trusted) if config.get("augment") else None
-
-
-def open_data(
-    config: JSON,
-    trainer: TrainerConfig,
-    augment: nn.Module | None,
-    trusted: Sequence[str],
-    *,
-    train_on_val: bool = False,
-    unlock_test: bool = False,
-) -> Opened:
-    """Open the data of `config`, whose training batches `augment` changes.
-
-    Raises:
-        UserError: It cannot be read, or is not trusted.
-    """
-    node = dict(config["data"])
-    common = {key: node.pop(key) for key in DATA_KEYS if key in node}
-    source = build(node, expect=(ImageSource, pl.LightningDataModule), trusted=trusted, extra=common)
-    fold = fold_of(config)
-    if isinstance(source, pl.LightningDataModule):
-        if config.get("task"):
-            check_own_data(source, task_of(config))
-        if fold:
-            raise ConfigError(
-                f"protocol=kfold: the data module {type(source).__name__} splits its images itself, so idealfit can't "
-                "make folds of them. Take protocol=holdout or protocol=seeds."
-            )
-        if train_on_val or unlock_test:
-            raise ConfigError(
-                f"data {type(source).__name__} is a data module of its own, whose test part idealfit can't open, nor "
-                "join its training and validation parts. Promote without them: --no-test, and no --refit."
-            )
-        return LoaderData(source, seed=config["seed"], augment=augment), None
-    evaluation = trainer.eval_batch_size
-    data = open_source(
-        source,
-        **common,
-        augment=augment,
-        eval_batch_size=evaluation,
-        seed=config["seed"],
-        train_on_val=train_on_val,
-        unlock_test=unlock_test,
-        fold=fold,
-        task=config.get("task"),
-    )
-    return data, source

@@ -16,7 +16,8 @@ from idealfit.spec import JSON, sha256_of
 from idealfit.tasks import MULTI_CLASS
 from idealfit.train.fused.errors import NotFusableError, UnlikeGroupError
 from idealfit.train.fused.member import Applicant, Member
-from idealfit.train.parts import Opened, Parts, make_augment, make_parts, open_data, trainer_config
+from idealfit.train.opening import Opened, make_augment, open_data
+from idealfit.train.parts import Parts, make_parts, trainer_config
 from idealfit.train.pretraining import is_pretrained
 
 PRECISIONS = ("32-true", "bf16-mixed", "64-true")
