@@ -200,17 +200,19 @@ def summary(rounds: Sequence[Round], num_trials: int) -> dict[str, Any]:
     return rows
 
 
-def measure(settings: argparse.Namespace, keep: Callable[[dict[str, Any]], None]) -> None:
-    """All variants in turn; what is known is kept after each, for a round takes long."""
+def measure(settings: argparse.Namespace, keep: Callable[[dict[str, Any], int], None]) -> None:
+    """All variants in turn; of the first round what is known is kept after each run, for it takes long."""
     kept = {key: value for key, value in vars(settings).items() if key not in ("only", "modes", "name")}
     rounds: list[Round] = []
+    order = in_turn(settings.only)
     for index in range(settings.rounds):
         settings.seed = kept["seed"] + index
         rounds.append([])
-        for name in in_turn(settings.only):
+        for name in order:
             rounds[-1].append((name, run(name, settings)))
             print(f"  round {index + 1}/{settings.rounds}  {name}: {rounds[-1][-1][1].wall_s:.4g} s", file=sys.stderr)
-            keep({"settings": kept, **summary(rounds, settings.trials)})
+            if index == 0 or len(rounds[-1]) == len(order):
+                keep({"settings": kept, **summary(rounds, settings.trials)}, len(rounds))
 
 
 def main(words: Sequence[str] = ()) -> None:
@@ -227,9 +229,9 @@ def main(words: Sequence[str] = ()) -> None:
     settings = parser.parse_args(list(words))
     figures: dict[str, Any] = {}
 
-    def keep(found: dict[str, Any]) -> None:
+    def keep(found: dict[str, Any], num_rounds: int) -> None:
         figures["pruned" if settings.pruned else "unpruned"] = found
-        store(settings.name, figures, repeats=settings.rounds)
+        store(settings.name, figures, repeats=num_rounds)
 
     for mode in settings.modes:
         settings.pruned = mode == "pruned"

@@ -61,10 +61,9 @@ def test_on_two_devices(leaderboard: Callable[..., Leaderboard]) -> None:
 
 
 def test_on_workers_of_which_one_is_killed(
-    postgres_url: str, leaderboard: Callable[..., Leaderboard], tmp_path: Path
+    postgres_url: str, local: Leaderboard, leaderboard: Callable[..., Leaderboard], tmp_path: Path
 ) -> None:
-    name = f"workers-{uuid.uuid4()}"  # Hyperband deals its brackets by the name, so both studies have it
-    local = leaderboard("engine=local", f"study.name={name}")
+    name = f"workers-{uuid.uuid4()}"
     options = (f"{postgres_url}#{name}", "--slots=1", "--stay")
     runs = tmp_path / "runs" / name
 

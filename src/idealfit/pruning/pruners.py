@@ -7,12 +7,13 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner, WilcoxonPruner
+from optuna.pruners import BasePruner, MedianPruner, NopPruner, SuccessiveHalvingPruner, WilcoxonPruner
 
+from idealfit.pruning.hyperband import SharedHyperbandPruner
 from idealfit.spec import ConfigError, nearest
 
 PRUNERS: dict[str, Callable[..., BasePruner]] = {
-    "hyperband": HyperbandPruner,
+    "hyperband": SharedHyperbandPruner,
     "asha": SuccessiveHalvingPruner,  # Optuna's is the asynchronous one
     "median": MedianPruner,
     "wilcoxon": WilcoxonPruner,  # pairs the rounds (folds, seeds) of a trial with those of the best
@@ -27,7 +28,7 @@ def make_pruner(name: str, options: Mapping[str, Any], max_epochs: int) -> BaseP
 
     By successive halving (`asha`; Li et al., 2020) trials are compared first after a tenth of the epochs, then three
     times that, and so on: the top third goes on. `hyperband` (Li et al., 2018) compares some first after one epoch,
-    some after 4, 16 and so on; the top quarter goes on.
+    some after 4, 16 and so on; the top quarter of all that got there goes on.
 
     Raises:
         ConfigError: Unknown name or option, or a value that Optuna refuses.
@@ -46,8 +47,6 @@ def make_pruner(name: str, options: Mapping[str, Any], max_epochs: int) -> BaseP
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "WilcoxonPruner is experimental")  # since Optuna 3.6, and unchanged
             pruner = PRUNERS[name](**arguments)
-        if isinstance(pruner, HyperbandPruner):
-            _check_hyperband(arguments)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"study.pruner_options does not fit {name}: {error}") from error
     return pruner
@@ -64,14 +63,3 @@ def _defaults(name: str, max_epochs: int) -> dict[str, Any]:
         "wilcoxon": {},
         "none": {},
     }[name]
-
-
-def _check_hyperband(arguments: Mapping[str, Any]) -> None:
-    """Optuna checks the values of Hyperband only when the first trial is judged, in a worker."""
-    shared = {
-        key: arguments[key] for key in ("min_resource", "reduction_factor", "bootstrap_count") if key in arguments
-    }
-    SuccessiveHalvingPruner(**shared)
-    low, high = arguments["min_resource"], arguments["max_resource"]
-    if isinstance(high, int) and low > high:
-        raise ValueError(f"min_resource={low} is larger than max_resource={high}")
