@@ -54,7 +54,7 @@ def test_a_bad_trial_is_pruned_by_what_other_workers_reported(
 @pytest.mark.parametrize(
     ("pruner", "options", "num_epochs"),
     [
-        ("asha", {}, 3),  # a tenth of 30
+        ("asha", {}, 2),  # a fifteenth of 30
         ("asha", {"min_resource": 4}, 4),
         ("hyperband", {"min_resource": 16}, 16),
         ("median", {"n_startup_trials": 3}, 3),
