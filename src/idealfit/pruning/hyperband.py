@@ -18,9 +18,9 @@ class SharedHyperbandPruner(BasePruner):
     A rung is a number of epochs, `min_resource * reduction_factor ** r`, after which a trial is compared with all that
     got there, and goes on if it is among the best `1 / reduction_factor` of them. A bracket begins at one of the rungs,
     and has the share of all trials that it has in the paper. Optuna's pruner compares the trials of each bracket among
-    themselves, and lets the first ones of each go on for want of others; here all brackets share their rungs, as those
-    of Klein et al. (2020) can. Nor are brackets drawn: multiples of the golden ratio spread them evenly, so that a
-    short study has its share of each too, and a study of the same trials prunes the same ones whatever its name.
+    themselves, and lets the first ones of each go on for want of others; here all brackets share their rungs, as in
+    Syne Tune. Nor are brackets drawn: multiples of the golden ratio spread them evenly, so that a short study has its
+    share of each too, and a study of the same trials prunes the same ones whatever its name.
 
     Args:
         min_resource: Epochs before the first rung.
