@@ -28,8 +28,8 @@ HEAD = """# Benchmarks
 Made by `python -m benchmarks.table` from the files in [benchmarks/results](../benchmarks/results); a test holds the
 two together. `make bench` measures anew what takes minutes; the long ones (options, peers, pruning, growth, scale)
 run by name alone: `python -m benchmarks NAME`. What is compared is measured side by side, in turn, in one run;
-figures are medians over the rounds, ratios are taken round by round. The machine has two cores that other work
-shared, so ratios say more than seconds.
+figures are medians over the rounds, ratios are taken round by round, and a peer's to the mean of idealfit's runs
+before and after it. The machine has two cores that other work shared, so ratios say more than seconds.
 """
 
 
@@ -89,7 +89,7 @@ def _against_peers(name: str, study: Mapping[str, Any], how: str) -> tuple[str, 
     what = f"{settings['trials']} trials on MNIST ({size}), {how}: against {', '.join(OTHERS[peer] for peer in peers)}"
     times = ", ".join(f"{study[peer]['times_idealfit_wall']:.1f} x" for peer in peers)
     if all("times_fused_wall" in study[peer] for peer in peers):
-        times += "; fused " + ", ".join(f"{study[peer]['times_fused_wall']:.1f} x" for peer in peers)
+        times += "; with `engine=fused` " + ", ".join(f"{study[peer]['times_fused_wall']:.1f} x" for peer in peers)
     return what, f"{times} as fast", f"`{command_of(name)}`"
 
 
