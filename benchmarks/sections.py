@@ -50,11 +50,12 @@ def peers(figures: Figures) -> Rows:
         "s to score",
         "over idealfit",
         "over fused",
+        "over grid",
     )
     for mode in ("unpruned", "pruned"):
         for name, row in figures.get(mode, {}).items():
             if isinstance(row, Mapping) and "wall_s" in row:
-                keys = ("times_idealfit_wall", "times_fused_wall")
+                keys = ("times_idealfit_wall", "times_fused_wall", "times_grid_wall")
                 yield (
                     *(mode, f"{figures[mode]['settings']['images']:,}", name),
                     *(f"{row['wall_s']:.0f}", f"{row['cpu_s']:.0f}", f"{row['peak_mib']:,.0f}"),
@@ -205,6 +206,7 @@ def all_of_them(figures: Figures) -> Rows:
 SECTIONS: dict[str, tuple[str, Callable[[Figures], Rows]]] = {
     "peers": ("The same study with idealfit and with its peers", peers),
     "peers_pruned": ("The same with each tool's own pruning; Hydra has none", peers),
+    "peers_grid": ("A grid that Hydra runs whole and idealfit prunes", peers),
     "throughput": ("Training throughput on MNIST, evaluation left out", throughput),
     "fused": ("Fused trials, a perceptron on two cores", fused),
     "fused_sizes": ("Fused trials by the number at once", fused),

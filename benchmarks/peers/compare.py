@@ -1,19 +1,20 @@
-"""The same MNIST study with idealfit and with each peer: wall-clock, CPU, memory, best score, time to a given score.
+r"""The same MNIST study with idealfit and with each peer: wall-clock, CPU, memory, best score, time to a given score.
 
     python -m benchmarks peers                  # none pruned: all of MNIST, 20 trials of 2 epochs
     python -m benchmarks.peers --modes pruned --images 30000 --epochs 6 --name peers_pruned
-    python -m benchmarks.peers --images 12000 --only idealfit "optuna, lightning"
+    python -m benchmarks.peers --modes pruned --images 30000 --epochs 6 --name peers_grid \
+        --only "idealfit, grid" "hydra multirun"
 
 In a round, idealfit runs before each peer and after the last one, and a peer's time is divided by the mean of the two
 runs around it: a peer takes minutes, and a shared machine does not stay as fast as it was.
 
 Search space (learning rate, dropout, depth of a perceptron), seed (one higher in each further round), the images to
 train on and those to validate, batches, epochs and number of trials are the same; idealfit also measures training
-images after each epoch. A plain Hydra multirun cannot sample, so it gets as many points of a grid. Pruned is by what
-each tool does best on a short study: idealfit and Ray by successive halving, Optuna by the median; what cannot prune
-runs as it is. Peers leave at their defaults whatever their documentation does not mention. Times are those of the whole
-command, start and report included. The score of a peer's trial is its last validation accuracy, as its example returns
-it; idealfit's is that of the best epoch.
+images after each epoch. A plain Hydra multirun cannot sample, so it gets as many points of a grid, and so does
+"idealfit, grid". Pruned is by what each tool does best on a short study: idealfit and Ray by successive halving, Optuna
+by the median; what cannot prune runs as it is. Peers leave at their defaults whatever their documentation does not
+mention. Times are those of the whole command, start and report included. The score of a peer's trial is its last
+validation accuracy, as its example returns it; idealfit's is that of the best epoch.
 """
 
 from __future__ import annotations
@@ -40,16 +41,26 @@ ALL_IMAGES = 60_000  # that MNIST has for training and validation
 SPACE = ["lr=tag(log, interval(0.0001, 0.1))", "dropout=interval(0, 0.6)", "depth=range(1, 5)"]
 
 
-def idealfit(engine: str) -> Callable[[argparse.Namespace], list[str]]:
+def grid(settings: argparse.Namespace) -> dict[str, str]:
+    """As many points, where nothing samples."""
+    num_rates = max(1, settings.trials // 4)
+    rates = ",".join(f"{10 ** (-4 + 3 * (index + 0.5) / num_rates):.6f}" for index in range(num_rates))
+    return {"lr": rates, "dropout": "0.1,0.4", "depth": "1,3"}
+
+
+def idealfit(engine: str, *, of_grid: bool = False) -> Callable[[argparse.Namespace], list[str]]:
     """The command of a study with `engine`."""
 
     def command(settings: argparse.Namespace) -> list[str]:
+        places = {"lr": "optimizer.lr", "dropout": "model.dropout", "depth": "model.depth"}
+        points = [f"{places[key]}={values}" for key, values in grid(settings).items()]
         return [
             *(sys.executable, "-m", "idealfit", "sweep", "lr_dropout_depth_mnist", f"engine={engine}"),
             *(f"study.budget.trials={settings.trials}", f"trainer.max_epochs={settings.epochs}"),
             *(f"data.{key}={value}" for key, value in sizes(settings).items()),
             *("data.batch_size=128", f"seed={settings.seed}"),
             f"study.pruner={'asha' if settings.pruned else 'none'}",
+            *(["study.sampler=grid", *points] if of_grid else []),
         ]
 
     return command
@@ -77,18 +88,17 @@ def hydra_sweeper(settings: argparse.Namespace) -> list[str]:
 
 def hydra_multirun(settings: argparse.Namespace) -> list[str]:
     """A grid, with the logger and the checkpoints that Lightning takes by itself."""
-    num_rates = max(1, settings.trials // 4)
-    rates = ",".join(f"{10 ** (-4 + 3 * (index + 0.5) / num_rates):.6f}" for index in range(num_rates))
-    grid = [f"lr={rates}", "dropout=0.1,0.4", "depth=1,3"]
-    return [sys.executable, "-m", "benchmarks.peers.hydra_app", "--multirun", "default_logging=true", *grid]
+    points = [f"{key}={values}" for key, values in grid(settings).items()]
+    return [sys.executable, "-m", "benchmarks.peers.hydra_app", "--multirun", "default_logging=true", *points]
 
 
-OWN = {"idealfit": "idealfit", "idealfit, fused": "fused"}
+OWN = {"idealfit": "idealfit", "idealfit, fused": "fused", "idealfit, grid": "grid"}
 """Those of idealfit, and what they are called in figures."""
 
 VARIANTS: dict[str, Callable[[argparse.Namespace], list[str]]] = {
     "idealfit": idealfit("local"),
     "idealfit, fused": idealfit("fused"),
+    "idealfit, grid": idealfit("local", of_grid=True),
     "optuna, lightning": optuna_lightning,
     "ray tune, lightning": ray_lightning,
     "hydra-optuna-sweeper": hydra_sweeper,
