@@ -27,8 +27,8 @@ def make_pruner(name: str, options: Mapping[str, Any], max_epochs: int) -> BaseP
     """The pruner `name`: defaults that fit `max_epochs`, then the user's `options` in Optuna's own words.
 
     By successive halving (`asha`; Li et al., 2020) trials are compared first after a fifteenth of the epochs, then
-    three times that, and so on: the top third goes on. `hyperband` (Li et al., 2018) compares some first after one epoch,
-    some after 4, 16 and so on; the top quarter of all that got there goes on.
+    three times that, and so on: the top third goes on. `hyperband` (Li et al., 2018) compares some first after one
+    epoch, some after 4, 16 and so on; the top quarter of all that got there goes on.
 
     Raises:
         ConfigError: Unknown name or option, or a value that Optuna refuses.
