@@ -41,26 +41,28 @@ ALL_IMAGES = 60_000  # that MNIST has for training and validation
 SPACE = ["lr=tag(log, interval(0.0001, 0.1))", "dropout=interval(0, 0.6)", "depth=range(1, 5)"]
 
 
-def grid(settings: argparse.Namespace) -> dict[str, str]:
-    """As many points, where nothing samples."""
+PEER_KEYS = ("lr", "dropout", "depth")
+OWN_KEYS = ("optimizer.lr", "model.dropout", "model.depth")
+
+
+def points(settings: argparse.Namespace, keys: Sequence[str]) -> list[str]:
+    """A grid of as many points as trials, in Hydra's sweep grammar, where nothing samples."""
     num_rates = max(1, settings.trials // 4)
     rates = ",".join(f"{10 ** (-4 + 3 * (index + 0.5) / num_rates):.6f}" for index in range(num_rates))
-    return {"lr": rates, "dropout": "0.1,0.4", "depth": "1,3"}
+    return [f"{key}={values}" for key, values in zip(keys, (rates, "0.1,0.4", "1,3"), strict=True)]
 
 
 def idealfit(engine: str, *, of_grid: bool = False) -> Callable[[argparse.Namespace], list[str]]:
     """The command of a study with `engine`."""
 
     def command(settings: argparse.Namespace) -> list[str]:
-        places = {"lr": "optimizer.lr", "dropout": "model.dropout", "depth": "model.depth"}
-        points = [f"{places[key]}={values}" for key, values in grid(settings).items()]
         return [
             *(sys.executable, "-m", "idealfit", "sweep", "lr_dropout_depth_mnist", f"engine={engine}"),
             *(f"study.budget.trials={settings.trials}", f"trainer.max_epochs={settings.epochs}"),
             *(f"data.{key}={value}" for key, value in sizes(settings).items()),
             *("data.batch_size=128", f"seed={settings.seed}"),
             f"study.pruner={'asha' if settings.pruned else 'none'}",
-            *(["study.sampler=grid", *points] if of_grid else []),
+            *(["study.sampler=grid", *points(settings, OWN_KEYS)] if of_grid else []),
         ]
 
     return command
@@ -88,8 +90,8 @@ def hydra_sweeper(settings: argparse.Namespace) -> list[str]:
 
 def hydra_multirun(settings: argparse.Namespace) -> list[str]:
     """A grid, with the logger and the checkpoints that Lightning takes by itself."""
-    points = [f"{key}={values}" for key, values in grid(settings).items()]
-    return [sys.executable, "-m", "benchmarks.peers.hydra_app", "--multirun", "default_logging=true", *points]
+    words = [sys.executable, "-m", "benchmarks.peers.hydra_app", "--multirun", "default_logging=true"]
+    return [*words, *points(settings, PEER_KEYS)]
 
 
 OWN = {"idealfit": "idealfit", "idealfit, fused": "fused", "idealfit, grid": "grid"}

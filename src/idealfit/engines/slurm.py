@@ -83,7 +83,8 @@ class SlurmEngine(ClusterEngine):
         gpus = max(gpus, devices_per_trial) if gpus else 0
         timeout_s = checked_timeout(timeout_s)
         place = {"partition": partition, "account": account, "qos": qos, "constraint": constraint}
-        asked = _asked(place, cpus, gpus, mem_gb, time_min) | _long_names(options or {})
+        asked = _asked(place, cpus, gpus, mem_gb, time_min)
+        asked |= {key.replace("_", "-"): value for key, value in (options or {}).items()}
         asked = {key: value for key, value in asked.items() if value is not None}
         _check_place(Path(folder), storage)
         _check_cluster(asked)
@@ -113,10 +114,6 @@ def _asked(place: Mapping[str, Any], cpus: int, gpus: int, mem_gb: float | None,
         "mem": f"{round(mem_gb * 1024)}M" if mem_gb else None,
         "time": time_min,
     }
-
-
-def _long_names(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {key.replace("_", "-"): value for key, value in options.items()}
 
 
 def _check_place(folder: Path, storage: str) -> None:

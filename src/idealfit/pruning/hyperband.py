@@ -46,7 +46,7 @@ class SharedHyperbandPruner(BasePruner):
         rungs = (min_resource * reduction_factor**rung for rung in itertools.count())
         num_brackets = sum(1 for _ in itertools.takewhile(lambda num_epochs: num_epochs <= max_resource, rungs))
         left = range(num_brackets - 1, -1, -1)  # rungs above the one that a bracket begins at
-        weights = [num_brackets * reduction_factor**above / (above + 1) for above in left]
+        weights = [reduction_factor**above / (above + 1) for above in left]  # the paper's, but for a common factor
         self._ends = [end / sum(weights) for end in itertools.accumulate(weights)]
 
     def bracket_of(self, number: int) -> int:
