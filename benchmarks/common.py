@@ -85,6 +85,18 @@ def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["git", *arguments], capture_output=True, text=True, cwd=REPOSITORY, check=False)
 
 
+def processor(described: Path = Path("/proc/cpuinfo")) -> str:
+    """The architecture, and where the kernel tells it the model and the widest vectors and half precision it has."""
+    try:
+        lines = described.read_text().splitlines()
+    except OSError:
+        return platform.machine()
+    told = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    flags = told.get("flags", "").split()
+    has = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if name in flags]
+    return ", ".join(part for part in (platform.machine(), told.get("model name", ""), " ".join(has)) if part)
+
+
 def machine() -> dict[str, Any]:
     """Where a result was measured: hardware, versions, commit."""
     commit = _git("rev-parse", "--short=7", "HEAD").stdout.strip()
@@ -94,7 +106,7 @@ def machine() -> dict[str, Any]:
     packages = ("idealfit", "torch", "lightning", "optuna", "mlflow", "hydra-core")
     return {
         "cpus": len(os.sched_getaffinity(0)),
-        "machine": platform.machine(),
+        "machine": processor(),
         "python": platform.python_version(),
         "packages": {name: version(name) for name in packages},
         "commit": commit,

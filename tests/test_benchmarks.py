@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import platform
 import re
+from pathlib import Path
 
 from benchmarks import table
 from benchmarks.__main__ import NAMES
-from benchmarks.common import REPOSITORY
+from benchmarks.common import REPOSITORY, processor
 from benchmarks.peers import compare
 from benchmarks.peers.watched import Cost
 
@@ -33,3 +35,10 @@ def test_each_peer_is_compared_with_the_runs_of_idealfit_around_it() -> None:
     one = [(name, Cost(wall_s=wall_s)) for name, wall_s in zip(order, [10.0, 100.0, 30.0, 100.0, 20.0], strict=True)]
     assert compare.times([one], "peer", "idealfit", lambda cost: cost.wall_s) == [5.0]
     assert compare.times([one, one], "other", "idealfit", lambda cost: cost.wall_s) == [4.0, 4.0]
+
+
+def test_a_result_names_the_processor_and_what_it_computes_with(tmp_path: Path) -> None:
+    described = tmp_path / "cpuinfo"
+    described.write_text("model name\t: Some CPU\nflags\t\t: fpu avx2 amx_bf16 avx512_bf16\nbugs\t\t:\n")
+    assert processor(described) == f"{platform.machine()}, Some CPU, avx2 avx512_bf16 amx_bf16"
+    assert processor(tmp_path / "none") == platform.machine()
