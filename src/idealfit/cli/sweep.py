@@ -32,14 +32,15 @@ def parser() -> ArgumentParser:
 
 def run(args: Namespace) -> int:
     """Run the study; with Hydra's flags, whatever Hydra does."""
-    check_sweep(args.name)
     flags = hydra_arguments(args)
     if flags:
+        check_sweep(args.name)
         through_hydra(lambda config: None, config_name=args.name, flags=flags, overrides=args.overrides)
         return DONE
     from idealfit.engines import warm_up
 
-    warm_up(args.overrides)
+    warm_up(args.overrides)  # first of all: the imports of workers take longest
+    check_sweep(args.name)
     from idealfit.api import sweep
 
     return exit_code(sweep(args.name, *args.overrides, force=args.force))

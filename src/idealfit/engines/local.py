@@ -22,11 +22,10 @@ from idealfit.spec import FailureKind, TrialResult, TrialSpec, Work
 
 PRELOAD = (
     "torch",
-    "lightning.pytorch",
-    "optuna",
     "idealfit.data",
     "idealfit.models",
     "idealfit.train",
+    "optuna",
     "idealfit.pruning",
     "idealfit.trial",
 )
