@@ -22,7 +22,7 @@ COMMANDS = {
     "all": "make bench",
     "peers_pruned": "python -m benchmarks.peers --modes pruned --images 30000 --epochs 6 --name peers_pruned",
     "peers_grid": "python -m benchmarks.peers --modes pruned --images 30000 --epochs 6 --name peers_grid "
-    '--only "idealfit, grid" "hydra multirun"',
+    '--rounds 5 --only idealfit "idealfit, grid" "hydra multirun"',
     "fused_sizes": "python -m benchmarks.fused --sizes 1 2 4 8 16 32 64 --trials 64 --data digits --name fused_sizes",
 }  # of results that are not stored under the benchmark's own name
 HEAD = """# Benchmarks

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from matplotlib.font_manager import FontProperties, findfont
+from PIL import Image, ImageDraw, ImageFont
 
 from idealfit.overfit import summarize
 from idealfit.pictures import overfitting_curve
-from idealfit.pictures.canvas import HEIGHT_PX, ONSET, TRAIN, VAL, WIDTH_PX
+from idealfit.pictures.canvas import DPI, HEIGHT_PX, ONSET, TRAIN, VAL, WIDTH_PX, Anchor, Canvas
+from idealfit.pictures.png import write_png
 from idealfit.spec import Objective
 
 Curves = dict[str, list[float]]
@@ -80,3 +82,28 @@ def test_threads_draw_the_same_as_one(tmp_path: Path) -> None:
     for path in paths:
         with Image.open(path) as image:
             assert image.convert("RGB").tobytes() == alone.tobytes()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (620, 900)])
+def test_a_png_holds_the_pixels_it_was_given(size: tuple[int, int], tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)[::-1]
+    write_png(pixels, tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as image:
+        image.verify()
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.mode == "RGB"
+        assert np.array_equal(np.asarray(image), pixels)
+
+
+@pytest.mark.parametrize("anchor", ["la", "lm", "ls", "ma", "mm", "ms", "ra", "rm", "rs"])
+@pytest.mark.parametrize("words", ["Ångström jpq", "two\nlines", " ", "i"])
+def test_words_stand_where_pillow_puts_them(words: str, anchor: Anchor, tmp_path: Path) -> None:
+    canvas = Canvas("")
+    canvas.write((0.5, 0.5), words, size=11, colour="#D55E00", anchor=anchor)
+    canvas.save(tmp_path / "a.png")
+    image = Image.new("RGB", (WIDTH_PX, HEIGHT_PX), "white")
+    font = ImageFont.truetype(findfont(FontProperties(family="DejaVu Sans")), 11 * DPI / 72)
+    at, align = (WIDTH_PX // 2, HEIGHT_PX // 2), {"l": "left", "m": "center", "r": "right"}[anchor[0]]
+    ImageDraw.Draw(image).text(at, words, "#D55E00", font, anchor=anchor, align=align, spacing=2)
+    with Image.open(tmp_path / "a.png") as drawn:
+        assert np.array_equal(np.asarray(drawn), np.asarray(image))
