@@ -22,7 +22,7 @@ COMMANDS = {
     "all": "make bench",
     "peers_pruned": "python -m benchmarks.peers --modes pruned --images 30000 --epochs 6 --name peers_pruned",
     "peers_grid": "python -m benchmarks.peers --modes pruned --images 30000 --epochs 6 --name peers_grid "
-    '--rounds 5 --only idealfit "idealfit, grid" "hydra multirun"',
+    '--rounds 3 --only idealfit "idealfit, grid" "hydra multirun"',
     "fused_sizes": "python -m benchmarks.fused --sizes 1 2 4 8 16 32 64 --trials 64 --data digits --name fused_sizes",
 }  # of results that are not stored under the benchmark's own name
 HEAD = """# Benchmarks
@@ -64,6 +64,8 @@ def _telling() -> Rows:
     ):
         if result := stored(name):
             yield _against_peers(name, result["figures"][mode], how)
+    if result := stored("peers_grid"):
+        yield _against_a_multirun(result["figures"]["pruned"])
     if result := stored("throughput"):
         ratios = result["figures"]["mlp"]["idealfit_over"]
         yield (
@@ -78,21 +80,33 @@ def _telling() -> Rows:
             f"{ratio:.1f} x",
             "`python -m benchmarks fused`",
         )
-    if result := stored("slots"):
-        seconds = result["figures"]["overhead_per_trial_s"]["median"]
-        yield "a trial costs beyond its own training", f"{seconds:.2f} s", "`python -m benchmarks slots`"
 
 
 def _against_peers(name: str, study: Mapping[str, Any], how: str) -> tuple[str, str, str]:
     """The same study everywhere, by wall-clock of the whole command."""
     settings = study["settings"]
     peers = [peer for peer in OTHERS if peer in study]
-    size = f"{settings['images']:,} images, {settings['epochs']} epochs"
-    what = f"{settings['trials']} trials on MNIST ({size}), {how}: against {', '.join(OTHERS[peer] for peer in peers)}"
+    what = f"{settings['trials']} trials on MNIST ({_size(study)}), {how}: against {', '.join(OTHERS[peer] for peer in peers)}"
     times = ", ".join(f"{study[peer]['times_idealfit_wall']:.1f} x" for peer in peers)
     if all("times_fused_wall" in study[peer] for peer in peers):
         times += "; with `engine=fused` " + ", ".join(f"{study[peer]['times_fused_wall']:.1f} x" for peer in peers)
     return what, f"{times} as fast", f"`{command_of(name)}`"
+
+
+def _against_a_multirun(study: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Both of idealfit's ways to a good trial against the grid that Hydra runs whole."""
+    settings, hydra, size = study["settings"], study["hydra multirun"], _size(study)
+    what = (
+        f"{settings['trials']} trials on MNIST ({size}), pruned, against a Hydra multirun; {settings['rounds']} seeds"
+    )
+    best = {name: f"{study[name]['best_score']:.4f}" for name in ("idealfit", "idealfit, grid", "hydra multirun")}
+    searched = f"{hydra['times_idealfit_wall']:.1f} x as fast, best score {best['idealfit']}"
+    at_its_points = f"at its points {hydra['times_grid_wall']:.1f} x, {best['idealfit, grid']}"
+    return what, f"{searched}; {at_its_points}; Hydra's {best['hydra multirun']}", f"`{command_of('peers_grid')}`"
+
+
+def _size(study: Mapping[str, Any]) -> str:
+    return f"{study['settings']['images']:,} images, {study['settings']['epochs']} epochs"
 
 
 def command_of(name: str) -> str:

@@ -3,7 +3,7 @@ r"""The same MNIST study with idealfit and with each peer: wall-clock, CPU, memo
     python -m benchmarks peers                  # none pruned: all of MNIST, 20 trials of 2 epochs
     python -m benchmarks.peers --modes pruned --images 30000 --epochs 6 --name peers_pruned
     python -m benchmarks.peers --modes pruned --images 30000 --epochs 6 --name peers_grid \
-        --rounds 5 --only idealfit "idealfit, grid" "hydra multirun"
+        --rounds 3 --only idealfit "idealfit, grid" "hydra multirun"
 
 In a round, idealfit runs before each peer and after the last one, and a peer's time is divided by the mean of the two
 runs around it: a peer takes minutes, and a shared machine does not stay as fast as it was.

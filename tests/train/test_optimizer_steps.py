@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 from torch.optim.lr_scheduler import ExponentialLR
 
-from idealfit.train.optimizer_steps import quick_step
+from idealfit.train.optimizer_steps import quick_step, quick_zero_grad
 
 Make = Callable[[list[nn.Parameter]], Optimizer]
 
@@ -84,3 +84,24 @@ def test_hooks_and_frozen_weights_keep_the_step() -> None:
     frozen.param_groups[0]["params"][0].requires_grad_(False)
     assert quick_step(hooked) == hooked.step
     assert quick_step(frozen) == frozen.step
+
+
+def test_gradients_are_taken_away_as_the_optimizer_does_it() -> None:
+    weights = [nn.Parameter(torch.ones(2)) for _ in range(3)]
+    optimizer = AdamW([{"params": weights[:2]}, {"params": weights[2:]}])
+    sum((weight**2).sum() for weight in weights[1:]).backward()  # type: ignore[union-attr]
+    quick_zero_grad(optimizer)()
+    assert [weight.grad for weight in weights] == [None] * 3
+
+
+def test_an_optimizer_that_takes_gradients_away_its_own_way_does() -> None:
+    class Counting(SGD):
+        num_calls = 0
+
+        def zero_grad(self, set_to_none: bool = True) -> None:
+            self.num_calls += 1
+            super().zero_grad(set_to_none)
+
+    optimizer = Counting([nn.Parameter(torch.ones(2))], lr=0.1)
+    quick_zero_grad(optimizer)()
+    assert optimizer.num_calls == 1

@@ -27,7 +27,7 @@ def make_pruner(name: str, options: Mapping[str, Any], max_epochs: int) -> BaseP
     """The pruner `name`: defaults that fit `max_epochs`, then the user's `options` in Optuna's own words.
 
     By successive halving (`asha`; Li et al., 2020) trials are compared first after a fifteenth of the epochs, then
-    three times that, and so on: the top third goes on. `hyperband` (Li et al., 2018) compares some first after one
+    four times that, and so on: the top quarter goes on. `hyperband` (Li et al., 2018) compares some first after one
     epoch, some after 4, 16 and so on; the top quarter of all that got there goes on.
 
     Raises:
@@ -56,8 +56,9 @@ def _defaults(name: str, max_epochs: int) -> dict[str, Any]:
     return {
         # Its later brackets give slow starters time, so the first need not; 4 as in both papers' experiments.
         "hyperband": {"min_resource": 1, "max_resource": max_epochs, "reduction_factor": 4},
-        # Of 30 epochs: after the first the best trial of all is ended too often, three find a good one later.
-        "asha": {"min_resource": max(1, max_epochs // 15), "reduction_factor": 3},
+        # Of 30 epochs: after the first the best trial of all is ended too often, three find a good one later. A factor
+        # of 3 finds it no sooner, and trains 1.1 times as long.
+        "asha": {"min_resource": max(1, max_epochs // 15), "reduction_factor": 4},
         "median": {"n_startup_trials": 5, "n_warmup_steps": max(1, max_epochs // 10) - 1},
         "wilcoxon": {},
         "none": {},

@@ -231,12 +231,14 @@ class _Session:
         self._circumstances.keep_data_files(facts)
         self._ledger.check_facts(facts)
         self._mirror.open()
-        result = self._train()
-        notify_end(self._notifier, result)
-        self._progress.phase = "writing the report"
-        with ThreadPoolExecutor(1) as pool:  # the model is made by a worker meanwhile
-            model = pool.submit(self._model, at_the_end.export, result)
-            report_dir = self._reported(at_the_end.write_report, result)
+        has_pictures = self._plan.root["tracking"]["pictures"]
+        with closing(Finisher(self._mirror, pictures=has_pictures, on_problem=self._display.say)) as finisher:
+            result = self._train(finisher)
+            notify_end(self._notifier, result)
+            self._progress.phase = "writing the report"
+            with ThreadPoolExecutor(1) as pool:  # a worker makes the model, the finisher the last pictures meanwhile
+                model = pool.submit(self._model, at_the_end.export, result)
+                report_dir = self._reported(at_the_end.write_report, result)
         self._mirror.finish(result, report_dir, model.result())
         self._notifier.close()
         return result
@@ -265,12 +267,9 @@ class _Session:
         place, say = self._working_dir, self._display.say
         return winner_model(self._plan, result, self._engine, export, working_dir=place, on_problem=say)
 
-    def _train(self) -> StudyResult:
+    def _train(self, finisher: Finisher) -> StudyResult:
         rows, _ = read_rows(self._plan.runs_dir, self._plan.name)
         self._progress.begin(rows)
-        finisher = Finisher(
-            self._mirror, pictures=self._plan.root["tracking"]["pictures"], on_problem=self._display.say
-        )
         loop = StudyLoop(
             plan=self._plan,
             composer=self._composer,
@@ -284,10 +283,7 @@ class _Session:
             provenance=self._circumstances.sha256,
             stop_requested=self._switch.is_requested,
         )
-        try:
-            ending, reason = loop.run()
-        finally:
-            finisher.close()
+        ending, reason = loop.run()
         return study_result(
             self._plan,
             ending,

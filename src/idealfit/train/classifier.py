@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from idealfit.train.batches import Batch, Chunk
-from idealfit.train.optimizer_steps import quick_step
+from idealfit.train.optimizer_steps import quick_step, quick_zero_grad
 from idealfit.train.schedule import Schedule
 from idealfit.train.task import Criterion
 
@@ -94,7 +94,7 @@ class Classifier(ManualModule):
     def training_step(self, chunk: Chunk, batch_idx: int) -> dict[str, Any]:
         """One optimizer step for each batch of the chunk. Returns the summed loss, still on the device."""
         backward, step = self._ways()
-        zero_grad = self._optimizer.zero_grad
+        zero_grad = quick_zero_grad(self._optimizer)
         schedule = self._schedule.scheduler if self._schedule and self._schedule.is_per_batch else None
         loss_sum = torch.zeros((), device=self.device)
         num_ranks = self.trainer.world_size

@@ -74,6 +74,19 @@ def quick_step(optimizer: Optimizer) -> Callable[[], Any]:
     return step
 
 
+def quick_zero_grad(optimizer: Optimizer) -> Callable[[], Any]:
+    """`optimizer.zero_grad` without its bookkeeping, unless it is the optimizer's own."""
+    if type(optimizer).zero_grad is not Optimizer.zero_grad:
+        return optimizer.zero_grad
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+    def zero_grad() -> None:
+        for parameter in parameters:
+            parameter.grad = None
+
+    return zero_grad
+
+
 def bare_step(optimizer: Optimizer) -> Step:
     """The step that takes the gradients as arguments; of an optimizer with one group, its state begun."""
     return _BARE[type(optimizer)](optimizer) if _is_bare(optimizer) else _any_step(optimizer)
