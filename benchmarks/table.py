@@ -86,7 +86,8 @@ def _against_peers(name: str, study: Mapping[str, Any], how: str) -> tuple[str, 
     """The same study everywhere, by wall-clock of the whole command."""
     settings = study["settings"]
     peers = [peer for peer in OTHERS if peer in study]
-    what = f"{settings['trials']} trials on MNIST ({_size(study)}), {how}: against {', '.join(OTHERS[peer] for peer in peers)}"
+    names = ", ".join(OTHERS[peer] for peer in peers)
+    what = f"{settings['trials']} trials on MNIST ({_size(study)}), {how}: against {names}"
     times = ", ".join(f"{study[peer]['times_idealfit_wall']:.1f} x" for peer in peers)
     if all("times_fused_wall" in study[peer] for peer in peers):
         times += "; with `engine=fused` " + ", ".join(f"{study[peer]['times_fused_wall']:.1f} x" for peer in peers)
