@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from idealfit.provenance import machine as hardware
 from idealfit.text import counted
 
 RESULTS = Path(__file__).parent / "results"
@@ -86,15 +87,9 @@ def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def processor(described: Path = Path("/proc/cpuinfo")) -> str:
-    """The architecture, and where the kernel tells it the model and the widest vectors and half precision it has."""
-    try:
-        lines = described.read_text().splitlines()
-    except OSError:
-        return platform.machine()
-    told = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    flags = told.get("flags", "").split()
-    has = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if name in flags]
-    return ", ".join(part for part in (platform.machine(), told.get("model name", ""), " ".join(has)) if part)
+    """The architecture, and where the system tells it the processor's name and what it computes with."""
+    name, features = hardware.processor(described)
+    return ", ".join(dict.fromkeys(part for part in (platform.machine(), name, " ".join(features)) if part))
 
 
 def machine() -> dict[str, Any]:

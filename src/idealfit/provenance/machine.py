@@ -40,7 +40,7 @@ NVIDIA = Path("/proc/driver/nvidia")
 
 def machine() -> Machine:
     """Describe this machine."""
-    cpu, features = _cpu()
+    cpu, features = processor()
     gpus, driver = _gpus()
     return Machine(
         python=f"{platform.python_implementation()} {platform.python_version()}",
@@ -74,11 +74,12 @@ def _num_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _cpu() -> tuple[str, list[str]]:
+def processor(described: Path = Path("/proc/cpuinfo")) -> tuple[str, list[str]]:
+    """Its name, and those of `CPU_FEATURES` that it has, where the kernel describes it."""
     if platform.system() == "Darwin":
         return _output("sysctl", "-n", "machdep.cpu.brand_string").strip() or platform.machine(), []
     try:
-        text = Path("/proc/cpuinfo").read_text(errors="replace").split("\n\n")[0]
+        text = described.read_text(errors="replace").split("\n\n")[0]
     except OSError:
         return platform.processor() or platform.machine(), []
     entries = dict(re.findall(r"^(.+?)\s*:\s*(.*)$", text, flags=re.MULTILINE))
