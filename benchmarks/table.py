@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,12 +58,13 @@ def readme_rows() -> str:
 
 
 def _telling() -> Rows:
-    for name, mode, how in (
-        ("peers", "unpruned", "none pruned"),
-        ("peers_pruned", "pruned", "pruned where the tool can"),
+    pruning = [peer for peer in OTHERS if peer != "hydra multirun"]  # which has a row of its own
+    for name, mode, how, peers in (
+        ("peers", "unpruned", "none pruned", list(OTHERS)),
+        ("peers_pruned", "pruned", "each pruned by its tool", pruning),
     ):
         if result := stored(name):
-            yield _against_peers(name, result["figures"][mode], how)
+            yield _against_peers(name, result["figures"][mode], how, peers)
     if result := stored("peers_grid"):
         yield _against_a_multirun(result["figures"]["pruned"])
     if result := stored("throughput"):
@@ -82,10 +83,9 @@ def _telling() -> Rows:
         )
 
 
-def _against_peers(name: str, study: Mapping[str, Any], how: str) -> tuple[str, str, str]:
+def _against_peers(name: str, study: Mapping[str, Any], how: str, peers: Sequence[str]) -> tuple[str, str, str]:
     """The same study everywhere, by wall-clock of the whole command."""
     settings = study["settings"]
-    peers = [peer for peer in OTHERS if peer in study]
     names = ", ".join(OTHERS[peer] for peer in peers)
     what = f"{settings['trials']} trials on MNIST ({_size(study)}), {how}: against {names}"
     times = ", ".join(f"{study[peer]['times_idealfit_wall']:.1f} x" for peer in peers)
