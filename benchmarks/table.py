@@ -86,6 +86,7 @@ def _telling() -> Rows:
 def _against_peers(name: str, study: Mapping[str, Any], how: str, peers: Sequence[str]) -> tuple[str, str, str]:
     """The same study everywhere, by wall-clock of the whole command."""
     settings = study["settings"]
+    peers = [peer for peer in peers if peer in study]
     names = ", ".join(OTHERS[peer] for peer in peers)
     what = f"{settings['trials']} trials on MNIST ({_size(study)}), {how}: against {names}"
     times = ", ".join(f"{study[peer]['times_idealfit_wall']:.1f} x" for peer in peers)
